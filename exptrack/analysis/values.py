@@ -44,11 +44,11 @@ def read_metric(connection: Connection, metric: object, where: object, statistic
     sql = VALUES
     asked: dict[str, int | str] = {"metric": get_metric(connection, name)}
     if condition is not EVERYTHING:
-        chosen = Selection(connection, condition, NEWEST_FIRST, find_dead_runs(connection)).rows(None)
-        asked["runs"], sql = json.dumps([one.run for one in chosen]), VALUES_OF_RUNS
+        chosen = Selection(connection, condition, NEWEST_FIRST, find_dead_runs(connection)).find_members()
+        asked["runs"], sql = json.dumps(list(chosen)), VALUES_OF_RUNS
     left_out: set[int] = {row[0] for row in connection.all(TRASHED)}
     if not names_pruned(condition):
-        left_out |= {one.run for one in Selection(connection, PRUNED_RUNS, NEWEST_FIRST).rows(None)}
+        left_out.update(Selection(connection, PRUNED_RUNS, NEWEST_FIRST).find_members())
     rows = connection.fold(sql.format(value=value), asked, list)
     return {run: math.nan if found is None else found for run, found in sorted(rows) if run not in left_out}
 

@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 4800, 2500  # tenths of a pixel
 LEFT, RIGHT, TOP, BOTTOM = 560, 4680, 60, 2140
 COLOURS, DASHES = 8, 4
 MOST_BANDS = 8  # the bands of more curves would hide one another
-TICKS_X, TICKS_Y = 7, 5
+TICKS_X, TICKS_Y = 7, 6
 # An axis is logarithmic where nine tenths of the values span two decades, or all of them four.
 LOG_RATIO, LOG_RATIO_OF_ALL = 100, 10_000
 MARK = 30
@@ -114,8 +114,9 @@ def draw_chart(key: str, name: str, buckets: Sequence[Buckets], looks: Mapping[s
     has_bands = len(curves) <= MOST_BANDS
     values = [value for one in points for value in ((one.low, one.high) if has_bands else (one.mean,))]
     y = _choose_scale(values)
-    every = [point.x for point in points] + [x for curve in curves for x in curve.nans]
-    x = Scale(min(every), max(every), LEFT, RIGHT)
+    columns = [one.lists() for one in buckets]
+    first, last = min(one["first_step"][0] for one in columns), max(one["last_step"][-1] for one in columns)
+    x = Scale(first, last, LEFT, RIGHT)
     drawn = [_draw_curve(curve, x, y, has_bands) for curve in curves]
     axes = [*_draw_x_axis(x), *_draw_y_axis(y)]
     described = _describe(curves, x, values, y)
@@ -239,6 +240,8 @@ def _draw_y_axis(y: Scale) -> Iterator[Element]:
         at = y.place(tick)
         yield element("path", d=f"M{LEFT} {at}H{RIGHT}")
         yield element("text", text, x=str(LEFT - 60), y=str(at + 38), text_anchor="end")
+    if y.is_log:
+        yield element("text", "logarithmic", x=str(LEFT), y=str(HEIGHT - 40))
     yield element("path", class_="edge", d=f"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}")
 
 

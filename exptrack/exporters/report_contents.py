@@ -21,11 +21,10 @@ MOST_KEYS = 300  # config keys that are read
 MOST_GROUPS = 100
 BUCKETS = 200
 MOST_NAMES = 8  # names of artifacts of a kind
-MOST_OF_NAME = 12  # runs whose artifact of one name is shown
-KINDS = ("image", "table", "histogram")
+MOST_OF_NAME = {"image": 12, "table": 4, "histogram": 6}  # runs whose artifact of one name is shown
 SYSTEM = "system/"
 STATUSES = ("completed", "running", "failed", "interrupted", "pruned")
-FACTS = "run_id name status started duration reason tag group study trial.state".split()
+FACTS = "run_id name status started duration reason tag trial.state".split()
 STATISTICS = "last last_step min min_step max max_step count nan_count".split()
 # A word that the last part of a metric's name may have, and the direction that is better.
 LOWER = frozenset(
@@ -42,7 +41,6 @@ _PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
 class RunRow(NamedTuple):
     """One run of the table. `values` has its config by field, and `metrics` its statistics by metric."""
 
-    row_id: int
     run_id: str
     name: str | None
     status: str
@@ -50,8 +48,6 @@ class RunRow(NamedTuple):
     duration_s: float
     reason: str | None
     tags: tuple[str, ...]
-    group: str | None
-    study: str | None
     values: dict[str, Any]
     metrics: dict[str, MetricValues]
 
@@ -72,14 +68,14 @@ class MetricValues(NamedTuple):
 class MetricReport(NamedTuple):
     """One metric: the direction that is better (``min``, ``max`` or None), where that is from, its curves.
 
-    `best` has, for each direction that counts, the run with the best value, and that value.
+    `best` is the run with the best value, and that value; None if no completed run has a finite one.
     """
 
     name: str
     direction: str | None
     source: str
     curves: tuple[Buckets, ...]
-    best: dict[str, tuple[str, float]]
+    best: tuple[str, float] | None
 
 
 class SeedGroup(NamedTuple):
@@ -93,7 +89,6 @@ class Contents(NamedTuple):
     """All that a report shows, but for the bytes of artifacts."""
 
     archive: str
-    path: str
     title: str
     where: str | None
     digest: str
@@ -139,17 +134,18 @@ class _Reader:
         keys = self._choose_keys([one for one in fields if one.kind == "config"])
         directions = self._find_directions(shown)
         best = {name: self._find_best(name, directions[name][0]) for name in shown}
-        winners = dict.fromkeys(run for found in best.values() for run, _value in found.values())
+        winners = dict.fromkeys(found[0] for found in best.values() if found is not None)
         runs = self._read_runs(index, list(winners), keys, [logged[name] for name in shown])
         drawn = self._choose_drawn(runs, winners)
         metrics = [
             MetricReport(name, *directions[name], self._read_curves(drawn, name), best[name]) for name in shown
         ]
+        best_first = sorted(drawn, key=lambda run: run not in winners)
         varying, common = split_config(runs, keys)
+        varying.sort(key=is_seed)
         seeds, groups = self._read_groups(len(index), varying, common, shown)
         return Contents(
             archive=re.split(r"[/\\]", self._archive.path)[-1],
-            path=self._archive.path,
             title=title or "",
             where=self._where,
             digest=self._archive.digest(),
@@ -162,7 +158,7 @@ class _Reader:
             metrics=tuple(metrics),
             seeds=seeds,
             groups=groups,
-            artifacts={kind: self._find_artifacts(kind, drawn) for kind in KINDS},
+            artifacts={kind: self._find_artifacts(kind, best_first) for kind in MOST_OF_NAME},
             left_out=tuple(self._left_out),
         )
 
@@ -204,14 +200,13 @@ class _Reader:
     def _has_runs_of(self, study: str) -> bool:
         return self._query.where("study = ?", study).first() is not None
 
-    def _find_best(self, name: str, direction: str | None) -> dict[str, tuple[str, float]]:
+    def _find_best(self, name: str, direction: str | None) -> tuple[str, float] | None:
+        if direction is None:
+            return None
+        word = {"min": "minimize", "max": "maximize"}[direction]
         filters = () if self._where is None else (self._where,)
-        found = {}
-        for way, word in (("min", "minimize"), ("max", "maximize")):
-            if direction in (None, way):
-                for run, value in self._archive.best_runs(name, word, by=way, limit=1, where=filters):
-                    found[way] = run.run_id, value
-        return found
+        ranked = self._archive.best_runs(name, word, by=direction, limit=1, where=filters)
+        return (ranked[0][0].run_id, ranked[0][1]) if ranked else None
 
     # Runs
 
@@ -228,11 +223,7 @@ class _Reader:
             index = [run for run in index if run in kept]
         statistics = [f"{one.name}.{statistic}" for one in metrics for statistic in STATISTICS]
         rows = self._archive.read_rows(index, [*FACTS, *keys, *statistics])
-        return [
-            _build_run(row_id, row, keys, metrics)
-            for row_id, row in zip(index, rows, strict=True)
-            if row is not None
-        ]
+        return [_build_run(row, keys, metrics) for row in rows if row is not None]
 
     def _choose_drawn(self, runs: Sequence[RunRow], winners: Iterable[str]) -> list[str]:
         if len(runs) <= MOST_DRAWN:
@@ -259,7 +250,10 @@ class _Reader:
     ) -> tuple[tuple[str, ...], tuple[SeedGroup, ...]]:
         seeds = tuple(key for key in varying if is_seed(key))
         others = [key for key in varying if key not in seeds] or list(common)[:1]
-        if not seeds or not others or total > MOST_LISTED:
+        if not seeds or not others:
+            return (), ()
+        if total > MOST_LISTED:
+            self._left_out.append(f"Runs are not grouped over seeds, as there are more than {MOST_LISTED:,}")
             return (), ()
         groups: dict[str, SeedGroup] = {}
         for name in metrics:
@@ -275,24 +269,23 @@ class _Reader:
 
     # Artifacts
 
-    def _find_artifacts(self, kind: str, drawn: Sequence[str]) -> tuple[Artifact, ...]:
-        """Return the newest version of each artifact of a kind, name by name."""
+    def _find_artifacts(self, kind: str, runs: Sequence[str]) -> tuple[Artifact, ...]:
+        """Return the newest version of each artifact of a kind, name by name, in the order of the runs."""
+        most = MOST_OF_NAME[kind]
         names = [one.name for one in self._query.artifact_names(kind=kind)]
         if len(names) > MOST_NAMES:
             self._left_out.append(f"{kind.capitalize()}s of {MOST_NAMES} of {len(names):,} names are shown")
         found: list[Artifact] = []
         for name in names[:MOST_NAMES]:
-            newest = [self._archive.artifacts(run).get_artifact(f"{name}:latest") for run in drawn]
+            newest = [self._archive.artifacts(run).get_artifact(f"{name}:latest") for run in runs]
             held = [one for one in newest if one is not None and one.kind == kind]
-            if len(held) > MOST_OF_NAME:
-                self._left_out.append(f"{name}: the {kind}s of {MOST_OF_NAME} of {len(held)} runs are shown")
-            found += held[:MOST_OF_NAME]
+            if len(held) > most:
+                self._left_out.append(f"{name}: the {kind}s of {most} of {len(held)} runs are shown")
+            found += held[:most]
         return tuple(found)
 
 
-def _build_run(
-    row_id: int, row: Mapping[str, Any], keys: Sequence[str], metrics: Sequence[FieldInfo]
-) -> RunRow:
+def _build_run(row: Mapping[str, Any], keys: Sequence[str], metrics: Sequence[FieldInfo]) -> RunRow:
     held = {
         plain_name(one.name): MetricValues(*(row[f"{one.name}.{statistic}"] for statistic in STATISTICS))
         for one in metrics
@@ -300,7 +293,6 @@ def _build_run(
     }
     pruned = row["status"] == "completed" and row["trial.state"] == "pruned"
     return RunRow(
-        row_id=row_id,
         run_id=row["run_id"],
         name=row["name"],
         status="pruned" if pruned else str(row["status"]),
@@ -308,8 +300,6 @@ def _build_run(
         duration_s=row["duration"],
         reason=row["reason"],
         tags=tuple(row["tag"]),
-        group=row["group"],
-        study=row["study"],
         values={key: row[key] for key in keys},
         metrics=held,
     )

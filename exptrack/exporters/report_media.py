@@ -213,7 +213,9 @@ def _draw_table(cells: Cells, label: Label) -> Element:
     table = fill_table(f"{artifact.name} of run {artifact.run_id}", heads, rows, class_="scroll fit")
     kind = "confusion matrix" if cells.is_confusion else ""
     more = ", ".join(filter(None, (kind, cells.cut)))
-    return element("figure", _caption(artifact, label, more), table, class_="table")
+    return element(
+        "figure", _caption(artifact, label, more), table, class_="half" if cells.is_confusion else "table"
+    )
 
 
 # Histograms

@@ -42,7 +42,7 @@ from exptrack.exporters.report_parts import (
 )
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-STATUSES = {"completed": "✓", "running": "●", "failed": "✕", "interrupted": "■", "pruned": "✂"}
+SIGNS = {"completed": "✓", "running": "●", "failed": "✕", "interrupted": "■", "pruned": "✂"}
 BETTER = {"min": "lower is better", "max": "higher is better"}
 BEST_OF = {"min": "least", "max": "greatest"}
 KEY_COLUMNS = 6  # in the table of runs; the section on configs has all that differ
@@ -51,6 +51,7 @@ MOST_VALUES = 12  # of a config key, if there are more runs
 BROAD = 10  # columns of a table that is printed on a page turned on its side
 STEPS_SHOWN = 8  # of each chart, in the table of its data
 NAME_CHARS = 120
+FILTER_CHARS = 2_000
 REASON_CHARS = 2_000
 
 
@@ -65,7 +66,7 @@ class _Page:
         self._media = media
         self._runs = {run.run_id: run for run in contents.runs}
         self._looks = choose_looks(contents.drawn)
-        self._best_runs = {run for metric in contents.metrics for run, _ in metric.best.values()}
+        self._with_curves = {curve.run_id for metric in contents.metrics for curve in metric.curves}
 
     def build(self, now: datetime) -> Element:
         contents = self._contents
@@ -98,32 +99,32 @@ class _Page:
 
     def _label(self, run_id: str) -> list[Element | str]:
         """Name a run: by its name and id, or by its id alone."""
-        return _name_run(self._runs[run_id], " ", "span")
+        return _name_run(self._runs[run_id], "span")
 
-    def _swatch(self, run_id: str) -> Element | None:
-        return draw_swatch(self._looks[run_id]) if run_id in self._looks and self._has_curves(run_id) else None
-
-    def _has_curves(self, run_id: str) -> bool:
-        return any(curve.run_id == run_id for metric in self._contents.metrics for curve in metric.curves)
+    def _named(self, run_id: str, tag: str = "span") -> Element:
+        """Name a run beside a piece of its curve, if it has one. In ``small``, the id stands below."""
+        swatch = draw_swatch(self._looks[run_id]) if run_id in self._with_curves else None
+        return element("span", swatch, element("span", _name_run(self._runs[run_id], tag)), class_="named")
 
     # Heading
 
     def _write_heading(self, title: str, now: datetime) -> Element:
         contents = self._contents
         asked: list[Element | str] = (
-            ["all runs"] if contents.where is None else [element("code", isolate(contents.where))]
+            ["all runs"]
+            if contents.where is None
+            else [element("code", isolate(cut(contents.where, FILTER_CHARS)))]
         )
         words: list[Element | str] = []
-        for status, sign in STATUSES.items():
-            if status in contents.statuses:
-                words += [", "] if words else []
-                words.append(element("span", f"{sign} {contents.statuses[status]:,} {status}", class_=status))
+        for status, count in contents.statuses.items():
+            words += [", "] if words else []
+            words.append(element("span", f"{SIGNS[status]} {count:,} {status}", class_=status))
         facts: list[tuple[str, Iterable[Element | str]]] = [
             ("Archive", [isolate(contents.archive)]),
             ("Filter", asked),
             ("Runs", [f"{write_count(contents.total, 'run')}: ", *words]),
             ("Made", [f"{write_time(now)} UTC"]),
-            ("Content", [element("code", f"sha256:{contents.digest}"), " (of the whole archive)"]),
+            ("Digest", [element("code", contents.digest), " (of the content of the whole archive)"]),
         ]
         notes = [*contents.left_out, *self._media.left_out]
         return element(
@@ -136,38 +137,32 @@ class _Page:
     # Best runs
 
     def _write_best(self) -> Element | None:
-        rows = [
-            self._write_best_row(metric, way, *metric.best[way])
-            for metric in self._contents.metrics
-            for way in metric.best
-        ]
-        if not rows:
+        metrics = self._contents.metrics
+        rows = [self._write_best_row(metric, *metric.best) for metric in metrics if metric.best]
+        undecided = [metric.name for metric in metrics if metric.direction is None]
+        words = []
+        if rows:
+            words.append("Completed runs are ranked, without pruned trials. NaN and the infinities never win.")
+        if undecided:
+            words.append("No direction follows from these names, so none of their values is best: ")
+        if not words:
             return None
+        names = [part for name in undecided for part in (", ", isolate(name))][1:]
         heads = ("Metric", "Best value", "At step", "Last value", "Run", "Why this one")
-        text = (
-            "Completed runs are ranked, without pruned trials. NaN and the infinities never win."
-            " 'exptrack best METRIC' ranks them all."
-        )
-        return section("Best runs", paragraph(text), make_table("Best runs by metric", heads, rows, (1, 2, 3)))
+        table = make_table("Best runs by metric", heads, rows, (1, 2, 3)) if rows else None
+        return section("Best runs", paragraph(" ".join(words), names), table)
 
-    def _write_best_row(self, metric: MetricReport, way: str, run_id: str, value: float) -> Element:
+    def _write_best_row(self, metric: MetricReport, run_id: str, value: float) -> Element:
         values = self._runs[run_id].metrics[metric.name]
-        step = values.min_step if way == "min" else values.max_step
-        why: list[Element | str]
-        if metric.direction is None:
-            why = [f"The {BEST_OF[way]} value; no direction follows from the name."]
-        elif metric.source == "its name":
-            why = [f"{BETTER[way].capitalize()}, as its name says."]
-        else:
-            why = [f"{BETTER[way].capitalize()}, as ", isolate(metric.source), " says."]
+        why = f"{BETTER[str(metric.direction)].capitalize()}, as {metric.source} says."
         return element(
             "tr",
             element("th", isolate(metric.name), scope="row"),
             number_cell(value, class_="best"),
-            number_cell(step),
+            number_cell(values.min_step if metric.direction == "min" else values.max_step),
             number_cell(values.last),
-            element("td", self._swatch(run_id), self._label(run_id)),
-            element("td", why),
+            element("td", self._named(run_id)),
+            element("td", isolate(why)),
         )
 
     # Runs
@@ -184,45 +179,43 @@ class _Page:
             head("Started"),
         ]
         rows = [self._write_run(run, keys, has_tags) for run in contents.runs]
-        words = [
-            "A metric has its last value, and below it the best one of the run. The best of all is marked."
-        ]
+        words = ["A metric has its last value, and below it the run's best one. The best of all is marked."]
         if len(contents.varying) > len(keys):
             words.append(
                 f"{KEY_COLUMNS} of {len(contents.varying):,} config keys that differ are columns here."
             )
         table = fill_table("Runs, newest first", element("tr", heads), rows)
-        return section("Runs", paragraph(" ".join(words)), table, broad=len(heads) >= BROAD)
+        return section(
+            "Runs", paragraph(" ".join(words)), table, class_="broad" if len(heads) >= BROAD else None
+        )
 
     def _write_run(self, run: RunRow, keys: Sequence[str], has_tags: bool) -> Element:
         tags = [part for tag in run.tags for part in (isolate(cut(tag, NAME_CHARS)), " ")]
         spent = element("small", write_duration(run.duration_s))
         return element(
             "tr",
-            element("th", self._swatch(run.run_id), _name_run(run), scope="row"),
+            element("th", self._named(run.run_id, "small"), scope="row"),
             element("td", write_status(run.status), spent, class_="nowrap"),
             [setting_cell(run.values[key]) for key in keys],
             [self._write_values(metric, run) for metric in self._contents.metrics],
             element("td", tags) if has_tags else None,
-            element("td", write_time(run.started), class_="nowrap"),
+            element("td", f"{run.started:%Y-%m-%d}", element("small", f"{run.started:%H:%M}"), class_="nowrap"),
         )
 
     def _write_values(self, metric: MetricReport, run: RunRow) -> Element:
         values = run.metrics.get(metric.name)
         if values is None:
             return element("td")
-        ways = ("min", "max") if metric.direction is None else (metric.direction,)
-        is_best = metric.direction is not None and metric.best.get(metric.direction, ("",))[0] == run.run_id
+        is_best = metric.best is not None and metric.best[0] == run.run_id
         cell = number_cell(values.last, class_="best" if is_best else "")
-        others = [(values.min if way == "min" else values.max) for way in ways]
-        text = ", ".join(write_number(one) for one in others if one is not None)
-        cell.append(element("small", "★ " if is_best else None, text))
+        best = {"min": values.min, "max": values.max, None: None}[metric.direction]
+        if best is not None:
+            cell.append(element("small", "★\N{NO-BREAK SPACE}" if is_best else None, write_number(best)))
         return cell
 
     # Curves
 
     def _write_curves(self) -> Element | None:
-        looks = self._looks
         figures, single = [], []
         for place, metric in enumerate(self._contents.metrics):
             if not metric.curves:
@@ -233,8 +226,8 @@ class _Page:
             figures.append(self._write_chart(f"chart-{place}", metric))
         if not figures:
             return None
-        shown = [run for run in self._contents.drawn if self._has_curves(run)]
-        legend = element("ul", [element("li", draw_swatch(looks[run]), self._label(run)) for run in shown])
+        shown = [run for run in self._contents.drawn if run in self._with_curves]
+        legend = element("ul", [element("li", self._named(run)) for run in shown])
         legend.set("class", "legend")
         text = (
             "A line is the mean of up to 200 buckets of steps. With at most"
@@ -275,7 +268,7 @@ class _Page:
             rows.append(
                 element(
                     "tr",
-                    element("th", self._swatch(curve.run_id), self._label(curve.run_id), scope="row"),
+                    element("th", self._named(curve.run_id), scope="row"),
                     [number_cell(one) for one in (values.count, values.nan_count, values.last)],
                     [number_cell(one) for one in (values.min, values.min_step, values.max, values.max_step)],
                     [number_cell(one) for one in _means_at(curve, steps)],
@@ -316,7 +309,7 @@ class _Page:
         )
         numbers = range(len(keys), len(heads)) if keys else range(1, 1 + len(metrics))
         table = make_table("Groups over seeds", heads if keys else ["Runs", *metrics], rows, numbers)
-        return section("Over seeds", paragraph(text), table, broad=len(heads) >= BROAD)
+        return section("Over seeds", paragraph(text), table, class_="broad" if len(heads) >= BROAD else None)
 
     # Configs
 
@@ -351,7 +344,7 @@ class _Page:
             table = make_table("Config keys that are equal", ("Key", "Value in all runs"), rows)
             words = f"{write_count(len(rows), 'key')} with the same value in all runs"
             parts.append(element("details", element("summary", words), table, class_="printed"))
-        return section("Configs", *parts)
+        return section("Configs", *parts, class_="configs")
 
     def _list_values(self, key: str) -> list[Element | str]:
         """List the most frequent values of a key in their order, each with its number of runs."""
@@ -392,18 +385,18 @@ class _Page:
 
 def write_status(status: str) -> Element:
     """Write a status as a sign and a word, in its colour."""
-    return element("span", f"{STATUSES.get(status, '')} {status}".strip(), class_=status)
+    return element("span", f"{SIGNS[status]} {status}", class_=status)
 
 
-def _name_run(run: RunRow, between: str = "", tag: str = "small") -> list[Element | str]:
+def _name_run(run: RunRow, tag: str) -> list[Element | str]:
     if not run.name:
-        return [element("span", run.run_id, class_="id")]
-    return [isolate(cut(run.name, NAME_CHARS)), between, element(tag, run.run_id, class_="id")]
+        return [element(tag, run.run_id, class_="id")]
+    return [isolate(cut(run.name, NAME_CHARS)), " ", element(tag, run.run_id, class_="id")]
 
 
 def _describe_cell(metric: MetricReport) -> str:
     """Say what stands in a cell of a metric."""
-    return "last; least, greatest" if metric.direction is None else f"last; {BEST_OF[metric.direction]}"
+    return "last" if metric.direction is None else f"last; {BEST_OF[metric.direction]}"
 
 
 def _rank_setting(value: Any) -> tuple[int, Any, str]:

@@ -19,9 +19,9 @@ def paragraph(*children: Child) -> Element:
     return element("p", *children, class_="note")
 
 
-def section(title: str, *children: Element | None, broad: bool = False) -> Element:
-    """Return a section; a broad one is printed on a page turned on its side."""
-    return element("section", element("h2", title), *children, class_="broad" if broad else None)
+def section(title: str, *children: Element | None, class_: str | None = None) -> Element:
+    """Return a section; one of class ``broad`` is printed on a page turned on its side."""
+    return element("section", element("h2", title), *children, class_=class_)
 
 
 def head(name: str, more: str = "", *, class_: str | None = None) -> Element:

@@ -112,7 +112,8 @@ class TableReader:
             for version, layout in _list_layouts():
                 known = {name: tree._replace(root=said.get(name, tree.root)) for name, tree in layout.items()}
                 for candidate in (known, layout):
-                    right = sum(self._looks_right(tree) for tree in candidate.values())
+                    # A page is the root of one tree, whatever two formats say of it.
+                    right = len({tree.root for tree in candidate.values() if self._looks_right(tree)})
                     rank = right, version == said_format, -len(layout)
                     if right and rank > best[0]:
                         best = rank, size, candidate

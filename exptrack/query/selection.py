@@ -36,6 +36,7 @@ from exptrack.query.run_sets import (
     SCAN_SHARE,
     RunSet,
     RunSets,
+    can_use_sets,
     read_runs,
     to_bytes,
     unpack,
@@ -102,7 +103,7 @@ class Selection:
     def count(self) -> int:
         """Count the runs."""
         if self._members is None and not self._has_one_walk():
-            self._find_members()
+            self.use_sets()
         if self._members is not None:
             return self._members.bit_count()
         return int(self._connection.value(*self.compile_count()))
@@ -123,21 +124,26 @@ class Selection:
         sql = f"SELECT {of_driver} FROM ({driver.sql}) AS d{run} WHERE {test.sql.format(id='d.run')}"
         return Fragment(sql, driver.values + test.values)
 
-    def find_members(self) -> RunSet:
-        """Return the runs as a set."""
-        self._find_members()
+    def find_members(self) -> Sequence[int]:
+        """Return the row ids of the runs, in any order."""
+        self.use_sets()
         if self._members is None:
-            sets = RunSets(self._connection, self._compiler, self._dead)
-            return sets.read(self.compile_members())
-        return self._members
+            return read_runs(self._connection, self.compile_members())
+        return unpack(self._members)
 
-    def _find_members(self) -> None:
-        """Find the runs as a set, unless a condition leads to few of them."""
+    def use_sets(self) -> None:
+        """Find the runs as a set, unless a condition leads to few of them.
+
+        A count and whole orders do so by themselves. For some rows along an index a set costs more than tests
+        do, unless it is wanted anyway.
+        """
         if self._has_looked:
             return
         self._has_looked = True
         conditions = self._condition.conditions
         if not conditions or int(self._connection.value(LAST_RUN) or 0) <= FEW_FOR_SETS:
+            return
+        if not can_use_sets(self._connection):
             return
         for one in conditions:
             found = self._compiler.find_candidates(one)
@@ -158,7 +164,8 @@ class Selection:
         """Read the first `limit` runs, or the first behind `after`, without `skip` of them; None means all."""
         if after is not None and len(after.values) != len(self._order):
             raise InvalidValueError("after is a place in another order; give the one of a page of this query")
-        self._find_members()
+        if limit is None or not self._is_indexed():
+            self.use_sets()
         if limit is not None and self._walks(limit):
             if after is not None and after.values[0] is None:
                 return self._read(self.compile_rest(limit, after.run))
@@ -175,15 +182,14 @@ class Selection:
         """Read the row ids of all runs, or of the first `limit`, in order."""
         if limit is not None:
             return array("q", [one.run for one in self.rows(limit)])
-        self._find_members()
+        self.use_sets()
         if not self._walks(None):
-            return array("q", read_runs(self._connection, self.compile_list(None)))
+            return read_runs(self._connection, self.compile_list(None))
         found = array("q")
         for part in self.compile_order():
             found.extend(read_runs(self._connection, part))
         if len(found) < self.count():
-            members = read_runs(self._connection, self.compile_members())
-            found.extend(sorted(set(members).difference(found), reverse=True))
+            found.extend(sorted(set(self.find_members()).difference(found), reverse=True))
         return found
 
     def _read(self, statement: Fragment) -> list[SelectedRun]:

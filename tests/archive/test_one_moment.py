@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, Run
+from exptrack import Archive, InvalidTypeError, Run
 from tests.changes import trace
 
 READINGS: dict[str, Callable[[Archive, list[str]], object]] = {
@@ -80,3 +80,36 @@ def test_the_runs_of_a_query_are_those_of_the_moment_of_the_answer(tmp_path: Pat
                 assert found == 2
                 return
             assert found in (1, 2)
+
+
+def test_calls_read_together_see_no_change_between_them(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive, Archive(tmp_path / "lab.db") as writer:
+        run = writer.start_run()
+
+        def read() -> list[object]:
+            found: list[object] = []
+            for value in (1.0, 2.0):
+                found.append((archive.list_runs()[0].metrics, archive.runs().tagged("late").count()))
+                run.log({"loss": value})
+                run.flush()
+                run.add_tag("late")
+            return found
+
+        assert archive.read_together(read) == [({}, 0), ({}, 0)]
+        assert archive.read_together(lambda: archive.read_together(archive.list_runs))[0].metrics == {
+            "loss": 2.0
+        }
+        run.complete()
+
+
+def test_what_a_function_raises_passes_and_the_archive_goes_on(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.start_run().complete()
+        with pytest.raises(ZeroDivisionError):
+            archive.read_together(lambda: archive.runs().count() / 0)
+        with pytest.raises(InvalidTypeError, match="read must be a function, not None"):
+            archive.read_together(None)  # type: ignore[arg-type]
+        with pytest.raises(InvalidTypeError, match="read must be a function, not int"):
+            archive.read_together(1)  # type: ignore[arg-type]
+        archive.start_run().complete()
+        assert archive.read_together(archive.runs().count) == 2

@@ -39,7 +39,7 @@ MESSAGE_CHARS = 4_000
 
 # The elements of a column that are read before an endless one is refused: fewer here, to save time.
 COLUMN = 100_000
-CALLBACKS = ("progress", "after", "listener", "objective", "failed_trial_callback")
+CALLBACKS = ("read", "progress", "after", "listener", "objective", "failed_trial_callback")
 
 
 class Call(NamedTuple):
@@ -82,6 +82,7 @@ class Lab:
         study = self.archive.create_study("widths", sampler=exptrack.Sampler.random(seed=1), metric="loss")
         study.optimize(lambda trial: trial.suggest_float("lr", 0.1, 1.0), n_trials=2, start_runs=False)
         self.archive.create_view("best", ["config.lr"])
+        self.archive.save_page_view("kept", "/runs")
 
     # Handles
 
@@ -166,6 +167,7 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "run_id": lambda lab: lab.first,
     "run_a": lambda lab: lab.first,
     "run_b": lambda lab: lab.second,
+    "read": lambda lab: lab.archive.list_runs,
     "row_ids": lambda _lab: [1, 2],
     "run_ids": lambda lab: [lab.first, lab.second],
     "subject": lambda lab: lab.first,
@@ -246,6 +248,11 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "Archive.restore_group.name": Lab.group,
     "Archive.create_view.name": lambda _lab: f"view_{os.urandom(4).hex()}",
     "Archive.drop_view.name": lambda _lab: "best",
+    "Archive.save_page_view.name": lambda _lab: "new",
+    "Archive.save_page_view.path": lambda _lab: "/runs",
+    "Archive.rename_page_view.old": lambda _lab: "kept",
+    "Archive.rename_page_view.new": lambda _lab: "kept",
+    "Archive.delete_page_view.name": lambda _lab: "new",
     "Archive.study.name": lambda _lab: "widths",
     "Archive.stop_study.name": lambda _lab: "widths",
     "Archive.delete_study.name": lambda _lab: "no such study",

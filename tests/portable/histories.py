@@ -11,6 +11,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from exptrack import (
     ExternalIdError,
     GroupExistsError,
     GroupNotFoundError,
+    NotFoundError,
     RecordedArtifact,
     RecordedRun,
     Run,
@@ -349,6 +351,19 @@ class Lab:
         else:
             archive.delete_group_attribute(group, KEYS[op.pick % 3])
 
+    # Named views of the page
+
+    def save_view(self, op: Op) -> None:
+        self.archive(op.slot).save_page_view(NAMES[op.pick % 2], f"/runs?where=config.lr+%3D+{op.value}")
+
+    def rename_view(self, op: Op) -> None:
+        with suppress(NotFoundError):
+            self.archive(op.slot).rename_page_view(NAMES[op.pick % 2], NAMES[op.value % 2])
+
+    def delete_view(self, op: Op) -> None:
+        with suppress(NotFoundError):
+            self.archive(op.slot).delete_page_view(NAMES[op.pick % 2])
+
     # Studies
 
     def study(self, op: Op) -> Any:
@@ -441,7 +456,8 @@ WEIGHTS: dict[Callable[[Lab, Op], None], int] = {
     Lab.alias: 2, Lab.unalias: 1, Lab.describe: 2, Lab.remove_artifact: 2, Lab.use: 2, Lab.rename_group: 1,
     Lab.trash_group: 1, Lab.restore_group: 1, Lab.create_group: 1, Lab.group_attribute: 1, Lab.make_study: 1,
     Lab.trial: 3, Lab.tell: 1, Lab.search: 1, Lab.enqueue: 1, Lab.study_attribute: 1, Lab.trial_attribute: 1,
-    Lab.delete_study: 1, Lab.copy: 12, Lab.reopen: 2, Lab.merge: 3,
+    Lab.delete_study: 1, Lab.save_view: 2, Lab.rename_view: 1, Lab.delete_view: 1, Lab.copy: 12, Lab.reopen: 2,
+    Lab.merge: 3,
 }  # fmt: skip
 OPS = {deed.__name__: deed for deed in WEIGHTS}
 

@@ -61,6 +61,8 @@ LEFT JOIN chunk_data AS d ON d.chunk = c.id
 WHERE b.list_sha256 IS NOT NULL ORDER BY b.id, l.offset_bytes
 """
 GROUPS = "SELECT name FROM run_group"
+# Of two rows of one name the greater stays.
+PAGE_VIEWS = "SELECT name, changed_at, deleted_at IS NOT NULL, path, coalesce(deleted_at, '') FROM page_view"
 
 
 @dataclass
@@ -92,6 +94,7 @@ class Content:
     of_trials: dict[str, dict[str, Counter[Row]]]  # by uid
     blobs: dict[str, bytes]
     groups: set[str]
+    page_views: dict[str, Row]  # by name
 
     def branches(self) -> dict[str, list[OneRun]]:
         """The histories of each run, by the id of the run that they are forks of."""
@@ -115,7 +118,8 @@ def read_content(path: Path) -> Content:
             for uid, *row in connection.execute(query):
                 of_trials[uid][kind][tuple(row)] += 1
         groups = {name for (name,) in connection.execute(GROUPS)}
-        return Content(dict(runs), trials, of_trials, _read_blobs(connection), groups)
+        views = {name: tuple(row) for name, *row in connection.execute(PAGE_VIEWS)}
+        return Content(dict(runs), trials, of_trials, _read_blobs(connection), groups, views)
     finally:
         connection.close()
 
@@ -160,6 +164,11 @@ def find_losses(sources: Sequence[Path], merged: Path) -> list[str]:
         found += [f"no bytes of {name}" for name in _missing_bytes(content, into, contents)]
         found += [f"no group {name}" for name in content.groups - into.groups]
         found += [f"no trial {uids}" for uids in content.trials.keys() - into.trials.keys()]
+    newest: dict[str, Row] = {}
+    for content in contents:
+        newest |= {name: max(row, newest.get(name, row)) for name, row in content.page_views.items()}
+    if into.page_views != newest:
+        found.append(f"the page views are {into.page_views}, not {newest}")
     found += [f"trial {uid[1]}: {what}" for uid in into.trials for what in _compare_trial(uid, contents, into)]
     return found
 

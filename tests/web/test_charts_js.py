@@ -202,3 +202,18 @@ def test_a_saved_csv_has_every_bucket_and_no_formula() -> None:
 )
 def test_the_name_of_a_metric_is_read_from_its_field(field: str, name: str) -> None:
     assert evaluate(CURVES, "module.metricName(input)", field) == name
+
+
+def sections_of(*names: str) -> dict[str, list[str]]:
+    search = {"search": "", "metrics": []}
+    expression = "module.groupMetrics(input.names, input.state)"
+    return dict(evaluate("views/charts/sections.js", expression, {"names": names, "state": search}))
+
+
+def test_few_metrics_and_small_groups_stand_in_one_grid() -> None:
+    few = ["acc", *(f"train/{name}" for name in "abcd"), "val/a", "system/cpu"]
+    assert sections_of(*few) == {"": few[:-1], "system": ["system/cpu"]}
+    many = [f"train/{number:02}" for number in range(12)]
+    assert sections_of("val/a", "val/b", "acc", *many) == {"": ["acc", "val/a", "val/b"], "train": many}
+    assert list(sections_of(*many, "system/cpu", "a/1", "a/2", "a/3")) == ["a", "train", "system"]
+    assert sections_of() == {}

@@ -23,7 +23,7 @@ export class ApiError extends Error {
  */
 export const connection = signal({ lost: null, answered: null, isLocked: false });
 
-const TOKEN = "exptrack.token";
+const TOKEN = "exptrack.token"; // kept by login.js
 const TOKEN_HEADER = "X-Exptrack-Token";
 
 // Read each time: another tab may have logged in since.
@@ -34,9 +34,6 @@ function token() {
         return ""; // Storage is forbidden. Then so is the cookie, and the server says what to do.
     }
 }
-
-/** Keeps the token that the printed address brought. */
-export const keepToken = (text) => localStorage.setItem(TOKEN, text);
 
 /** Calls back when another tab was opened by the address of a server that was started anew. */
 export function onNewToken(callback) {

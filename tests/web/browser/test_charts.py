@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Page
@@ -143,6 +144,39 @@ def test_a_chart_is_saved_as_a_picture(kind: str, visit: Visit, contents: Conten
     content = (tmp_path / "picture").read_bytes()
     assert content.startswith(begins)
     assert kind == "PNG" or b"run-01" in content
+
+
+def test_a_saved_picture_has_the_marks_of_the_screen_and_the_chart_says_where_a_run_diverged(
+    tmp_path: Path, serve: Callable[..., PageServer], open_window: Open
+) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        for name, at in (("calm", None), ("late", 80), ("early", 40)):
+            with archive.start_run(name=name) as run:
+                values = [math.nan if step == at else 1.0 + step % 5 for step in range(100)]
+                run.log_many("loss", range(100), values)
+                run.log({"peak": math.inf if at == 40 else 1.0}, 1)
+    visit = open_window(serve(tmp_path / "lab.db"))
+    page = visit.open("/charts", "[data-chart=loss] canvas")
+    foot = page.locator("[data-chart=loss] .chart-foot")
+    assert "2 lines have NaN or ∞, first early at step 40." in foot.inner_text()
+    for chart, marks in (("loss", 2), ("peak", 1)):
+        page.click(f"[data-chart={chart}] [aria-haspopup=menu]")
+        with page.expect_download() as download:
+            page.click("text=Save as SVG")
+        download.value.save_as(tmp_path / "picture.svg")
+        root = ElementTree.parse(tmp_path / "picture.svg").getroot()
+        marked = [one for one in root.iter() if one.get("transform", "").startswith("translate(")]
+        assert len(marked) == marks, chart
+        assert len([one for one in root.iter() if one.tag.endswith("circle")]) == (2 if chart == "peak" else 0)
+
+
+def test_few_metrics_stand_in_one_grid(visit: Visit, contents: Contents) -> None:
+    page = visit.open("/charts", PLOT)
+    assert page.locator(".chart-section").count() == 1
+    place = "(all) => all.map((one) => one.getBoundingClientRect().top)"
+    tops = page.locator(".chart-grid > *").evaluate_all(place)
+    assert len(tops) >= 3
+    assert tops[0] == tops[1]
 
 
 def test_what_is_chosen_is_in_the_address(visit: Visit, contents: Contents) -> None:

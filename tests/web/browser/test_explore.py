@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
+from exptrack import Archive
+from exptrack.web.server import PageServer
 from tests.web.browser.archives import Contents
+from tests.web.browser.conftest import Open
 from tests.web.browser.views import VIEWS
 from tests.web.browser.visits import Visit
 
@@ -46,6 +51,22 @@ def test_a_rectangle_over_the_points_brushes_both_fields(visit: Visit, contents:
     page.keyboard.press("Escape")
     page.locator(".brush-bar").wait_for(state="detached")
     assert asked(visit, "brush") == []
+
+
+def test_fields_that_no_run_shares_are_told_and_are_not_chosen(
+    open_window: Open, serve: Callable[..., PageServer], tmp_path: Path
+) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        for number in range(6):
+            with archive.start_run({"alpha": 10.0**-number}) as run:
+                run.log({"val_acc": number / 10}, 1)
+        for number in range(9):
+            with archive.start_run({"beta": 10.0**-number}) as run:
+                run.log({"loss": number / 10}, 1)
+    page = open_window(serve(tmp_path / "lab.db")).open("/explore", ".explore-view canvas")
+    page.get_by_role("heading", name="val_acc against alpha").wait_for()
+    page.goto(f"{page.url}?x=config.beta&y=metrics.val_acc")
+    page.get_by_text("No run has both beta and val_acc").wait_for()
 
 
 def test_axes_move_by_the_keyboard_and_stay_in_the_address(visit: Visit, contents: Contents) -> None:

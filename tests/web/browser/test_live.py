@@ -84,11 +84,13 @@ def test_a_server_that_stopped_is_told_and_one_that_came_back_is_used(
     again = serve(lab, port=server.port)
     # As 'exptrack ui' opens the new address in the same browser, in another tab.
     visit.allow("status of 403")
+    page.get_by_text("exptrack ui was started anew").wait_for()
+    assert page.locator(".toast").count() == 0
     other = visit.context.new_page()
     other.goto(again.url)
     other.locator(f"{ROW} >> text=run-01").wait_for()
     page.bring_to_front()
-    page.get_by_text("exptrack ui stopped; shown as of").wait_for(state="detached")
+    page.locator(".lost-bar").wait_for(state="detached")
     with Archive(lab) as archive:
         archive.start_run(name="after the break").complete()
     page.locator(ROW, has_text="after the break").wait_for()

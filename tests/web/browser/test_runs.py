@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from exptrack import Archive
+from exptrack import Archive, RecordedRun
 from exptrack.web.server import PageServer
-from tests.web.browser.archives import Contents, make_record
+from tests.web.browser.archives import STARTED, Contents, make_record
 from tests.web.browser.conftest import Open
 from tests.web.browser.visits import REFUSED, Visit
 
@@ -114,6 +114,61 @@ def test_tags_names_and_notes_are_changed_in_place(
         detail = archive.show_run(run)
     assert (detail.summary.name, detail.summary.tags) == ("renamed", ("baseline", "fresh"))
     assert [note.text for note in detail.notes] == ["seen in a browser"]
+
+
+def test_notes_are_edited_and_removed_in_the_table_by_mouse(
+    open_window: Open, serve: Callable[..., PageServer], tmp_path: Path
+) -> None:
+    with Archive(tmp_path / "lab.db") as archive, archive.start_run(name="noted") as run:
+        run.add_note("first thought")
+        run.add_note("second thought")
+    visit = open_window(serve(tmp_path / "lab.db"))
+    page = visit.open("/runs?columns=name&columns=note", f"{ROW} >> text=second thought")
+    row = page.locator(ROW, has_text="noted")
+    row.hover()
+    row.get_by_role("button", name="Change notes").click()
+    popup = page.locator(".popup")
+    note = popup.locator(".note", has_text="first thought")
+    note.hover()
+    note.get_by_role("button", name="Edit this note").click()
+    popup.get_by_role("textbox", name="Text of the note").fill("better thought")
+    popup.get_by_role("button", name="Save").click()
+    popup.locator(".note", has_text="better thought").wait_for()
+    note = popup.locator(".note", has_text="second thought")
+    note.hover()
+    note.get_by_role("button", name="Remove this note").click()
+    note.wait_for(state="detached")
+    popup.get_by_role("textbox", name="New note").fill("third thought")
+    popup.get_by_role("button", name="Add the note").click()
+    popup.locator(".note", has_text="third thought").wait_for()
+    page.keyboard.press("Escape")
+    popup.wait_for(state="detached")
+    visit.settle()
+    with Archive(tmp_path / "lab.db") as archive:
+        notes = [note.text for note in archive.show_run(run.run_id).notes]
+    assert sorted(notes) == ["better thought", "third thought"]
+
+
+def test_a_facet_over_decades_has_bins_that_begin_at_round_numbers(
+    open_window: Open, serve: Callable[..., PageServer], tmp_path: Path
+) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.record_runs(RecordedRun({"lr": 10 ** (-number / 8)}, STARTED) for number in range(1, 33))
+    visit = open_window(serve(tmp_path / "lab.db"))
+    page = visit.open("/runs", ROW)
+    facet = page.locator(".facet", has=page.locator("[title='config.lr']"))
+    if facet.locator("[aria-expanded=false]").count():
+        facet.get_by_role("button").click()
+    facet.get_by_text("0.01 … 0.02").click()
+    visit.wait_until("() => location.search.includes('facet=')")
+    visit.settle()
+    assert "3 of 32 runs" in page.inner_text("main")
+
+
+def test_runs_in_groups_have_a_metric_even_if_the_address_names_none(visit: Visit) -> None:
+    page = visit.open("/runs?group=config.optim.lr", f"{ROW}.group")
+    assert "groups" in page.inner_text("main")
+    assert "±" in page.locator(f"{ROW}.group").first.inner_text()
 
 
 def test_a_deleted_run_goes_to_the_trash_and_undo_brings_it_back(

@@ -60,7 +60,7 @@ export function Chart(props) {
     useEffect(() => plot.current.restyle(), [dark.value]);
     useEffect(() => hover.subscribe((value) => plot.current.emphasize(value)), [hover]);
 
-    const words = [...describe(drawn, view), ...notes];
+    const words = [...describe(drawn, view), ...describeMarks(lines, writeX), ...notes];
     return html`<figure class="chart" data-chart=${id}>
     <figcaption class="chart-head"><h3 class="clip" title=${visible(title)}><bdi>${visible(title)}</bdi></h3>
       <span class="grow"></span>${children}</figcaption>
@@ -95,6 +95,20 @@ function describe({ leftOut, outside }, view) {
     }
     if (outside > 0) words.push(`${plural(outside, "point")} out of view.`);
     return words;
+}
+
+/** Says which lines have values that are no numbers, and where the first one is: there a run diverged. */
+function describeMarks(lines, writeX) {
+    const marked = lines.filter((line) => line.marks.length > 0);
+    if (marked.length === 0) return [];
+    const firstMark = ({ marks }) => marks.reduce((one, other) => (other.x < one.x ? other : one));
+    const first = marked.reduce((one, other) => (firstMark(other).x < firstMark(one).x ? other : one));
+    const { x, kind } = firstMark(first);
+    const place = writeX(x, bucketWidth(first, nearestPlace(first, x)));
+    const sign = { nan: "NaN", infinity: "∞" }[kind] ?? "−∞";
+    if (lines.length === 1) return [`First ${sign} at ${place}.`];
+    const many = marked.length === 1 ? "1 line has" : `${count(marked.length)} lines have`;
+    return [`${many} NaN or ∞, first ${visible(first.label)} at ${place}.`];
 }
 
 function label(title, lines, xName) {

@@ -140,6 +140,6 @@ export function EChart({ option, label, height = 280, events, after, mark = null
     useEffect(() => {
         if (chart.current) latest.current.after?.(chart.current);
     }, [mark]);
-    return html`<div class="echart" ref=${place} style=${{ height: `${height}px` }} role="img"
+    return html`<div class="echart" ref=${place} style=${{ height: `${height}px` }} role="img" aria-busy="true"
         aria-label=${visible(label)}></div>`;
 }

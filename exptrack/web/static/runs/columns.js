@@ -81,7 +81,7 @@ export function drawValue(x) {
 /** Whether runs differ in a field, as far as its extremes and counts tell. */
 export function varies(info, total) {
     if (info.numbers > 0 && (info.least !== info.greatest || info.others > 0)) return true;
-    return info.numbers + info.others < total || (info.distinct ?? 2) > 1;
+    return info.numbers + info.others < total || (info.others > 0 && (info.distinct ?? 2) > 1);
 }
 
 const isText = (info) => info.others > 0 && info.numbers === 0;
@@ -103,12 +103,24 @@ export const baseOf = (name) => (name.startsWith("metrics.") ? name.replace(STAT
 /** The columns that are shown if the person chose none: facts, then metrics and config keys that vary. */
 export function defaultColumns(fields, total) {
     if (!fields) return FIRST;
-    const shown = (kind) => fields.filter((info) => info.kind === kind && varies(info, total));
-    const metrics = shown("metric").filter(({ name }) => !name.startsWith("metrics.system"));
-    metrics.sort((one, other) => isHeldOut(other) - isHeldOut(one) || runsOf(other) - runsOf(one));
-    const keys = shown("config").sort((one, other) => runsOf(other) - runsOf(one));
+    const metrics = metricsOf(fields, total);
+    const keys = fields
+        .filter((info) => info.kind === "config" && varies(info, total))
+        .sort((one, other) => runsOf(other) - runsOf(one));
     return [...FIRST, ...names(metrics.slice(0, MOST_METRICS)), ...names(keys.slice(0, MOST_KEYS))];
 }
+
+/** The metrics in which runs differ, those that tell most first. */
+function metricsOf(fields, total) {
+    const isShown = (info) =>
+        info.kind === "metric" && varies(info, total) && !info.name.startsWith("metrics.system");
+    return fields
+        .filter(isShown)
+        .sort((one, other) => isHeldOut(other) - isHeldOut(one) || runsOf(other) - runsOf(one));
+}
+
+/** The metric of groups if the person chose none; null while fields are read, or if there is none. */
+export const firstMetric = (fields, total) => metricsOf(fields ?? [], total)[0]?.name ?? null;
 
 /** Metrics on held-out data tell most. */
 const isHeldOut = ({ name }) => /^metrics\."?(val|valid|eval|test|dev)/i.test(name);

@@ -2,7 +2,7 @@
 import { html, useState } from "../vendor/ui.js";
 import { Icon } from "../components/icons.js";
 import { Popup } from "../components/popup.js";
-import { labelOf, varies } from "./columns.js";
+import { firstMetric, labelOf, varies } from "./columns.js";
 import { ColumnPicker } from "./picker.js";
 
 function Tool({ icon, label, value, children }) {
@@ -70,8 +70,7 @@ function Grouping({ query, fields, metrics, total, set }) {
         const group = query.group.includes(name)
             ? query.group.filter((one) => one !== name)
             : [...query.group, name];
-        const metric = group.length ? (query.metric ?? metrics[0] ?? null) : null;
-        set({ group, metric, open: null });
+        set({ group, metric: group.length ? query.metric : null, open: null });
     };
     return html`<div class="row top"><div class="choice stack pad"><h3>Group by</h3>
             <ul>${keys.map(
@@ -79,6 +78,7 @@ function Grouping({ query, fields, metrics, total, set }) {
                 checked=${query.group.includes(name)} onChange=${() => toggle(name)} />
                 <bdi class="clip">${labelOf(name)}</bdi></label></li>`,
             )}</ul></div>
-        <${Choice} label="Mean and spread of" names=${metrics} chosen=${query.metric}
+        <${Choice} label="Mean and spread of" names=${metrics}
+            chosen=${query.metric ?? firstMetric(fields, total)}
             onChoose=${(metric) => set({ metric })} /></div>`;
 }

@@ -24,17 +24,27 @@ import { labelOf } from "../runs/columns.js";
 import { joinWhere } from "../runs/query.js";
 import { Groups, Importance } from "./explore/answers.js";
 import { MOST_RUNS, useDrawn } from "./explore/data.js";
-import { axisOf, choose, fieldOptions, guessBetter, literalOn, placeOn, writerOf } from "./explore/fields.js";
+import {
+    axisOf,
+    choose,
+    chooseMetric,
+    fieldOptions,
+    guessBetter,
+    literalOn,
+    placeOn,
+    writerOf,
+} from "./explore/fields.js";
 import { Parallel } from "./explore/parallel.js";
 import { Scatter } from "./explore/scatter.js";
 
 const REST_MS = 5000;
 const LOGS = { 1: true, 0: false };
+const NO_FIELDS = { fields: [], metric: null };
 
 /** The state of the view: what the URL says, and what is chosen where it says nothing. */
-function readState(params, fields, total) {
-    const given = choose(fields, total);
-    const metric = params.get("metric") ?? given.target;
+function readState(params, { fields, metric: target }) {
+    const given = choose(fields, mostOf(fields), target);
+    const metric = params.get("metric") ?? target;
     return {
         x: params.get("x") ?? given.x,
         y: params.get("y") ?? given.y,
@@ -47,6 +57,23 @@ function readState(params, fields, total) {
         logs: { x: LOGS[params.get("logx")] ?? null, y: LOGS[params.get("logy")] ?? null },
         brushes: readBrushes(params),
     };
+}
+
+const mostOf = (fields) => Math.max(0, ...fields.map((info) => info.numbers + info.others));
+
+/**
+ * Reads the fields that can be drawn, and chooses a metric if `asked` is null. `own` has the fields of the runs
+ * with this metric, as far as they may differ from those of all.
+ */
+async function readFields(where, asked, signal) {
+    const { fields } = await get("/api/fields", { where }, signal);
+    const metric = asked ?? chooseMetric(fields, mostOf(fields));
+    const info = fields.find(({ name }) => name === metric);
+    const isOfMost = !info || info.numbers + info.others > 0.9 * mostOf(fields);
+    if (isOfMost) return { fields, own: { fields, metric } };
+    const conditions = [...(where ? [where] : []), `exists ${metric}`];
+    const found = await get("/api/fields", { where: conditions }, signal);
+    return { fields, own: { fields: found.fields, metric } };
 }
 
 function Brushed({ where, conditions, brushes, chosen, axisFor, setBrush, route }) {
@@ -63,11 +90,15 @@ function Brushed({ where, conditions, brushes, chosen, axisFor, setBrush, route 
         <button onClick=${() => route.set({ brush: null })}>Clear</button></span></div>`;
 }
 
+/** How much of the runs has been read, if it is not all. */
+const Share = ({ of: share }) =>
+    share < 1 && html`<progress value=${share} aria-label="Reading runs"></progress>`;
+
 function Word({ drawn, total, share }) {
     const parts = [plural(drawn, "run")];
     if (total > MOST_RUNS) parts.push(`the newest of ${count(total)}; filter to see others`);
     return html`<span class="soft explore-word" role="status">${parts.join(", ")}${
-        share < 1 && html` <progress value=${share} aria-label="Reading runs"></progress>`
+        share < 1 && html` <${Share} of=${share} />`
     }</span>`;
 }
 
@@ -164,11 +195,12 @@ export default function Explore({ route }) {
     const [turn, setTurn] = useState(0);
     const input = useRef(null);
     useFollow(() => setTurn((before) => before + 1), REST_MS);
-    const fields = useLoad((signal) => get("/api/fields", { where }, signal), [where, turn]);
+    const asked = route.params.get("metric");
+    const fields = useLoad((signal) => readFields(where, asked, signal), [where, asked, turn]);
     const query = route.params.toString();
     const infos = fields.data?.fields ?? [];
-    const most = Math.max(0, ...infos.map((info) => info.numbers + info.others));
-    const state = useMemo(() => readState(route.params, infos, most), [query, fields.data]);
+    const own = fields.data?.own ?? NO_FIELDS;
+    const state = useMemo(() => readState(route.params, own), [query, fields.data]);
     const options = useMemo(() => fieldOptions(infos), [fields.data]);
     const columns = fields.data
         ? [state.x, state.y, state.color, state.metric, ...state.axes, ...state.brushes.keys()].filter(
@@ -190,6 +222,7 @@ export default function Explore({ route }) {
     return html`<div class="view explore-view" aria-busy=${isBusy ? "true" : "false"}>
         <${FilterLine} text=${where} problem=${problem ?? null} inputRef=${input}
             onApply=${(text, push) => route.set({ where: text || null }, { push })} />
+        ${isBusy && html`<p class="reading" role="status">Reading the runs… <${Share} of=${share} /></p>`}
         ${failed && html`<${Problem} error=${failed} retry=${() => setTurn(turn + 1)} />`}
         ${rows !== null && rows.length === 0 && html`<${Nothing} where=${where} route=${route} />`}
         ${

@@ -3,7 +3,7 @@
  * archive stores lists: a list of a filter is compared with that text.
  */
 
-const DEEPEST = 100;
+const DEEPEST = 900; // Deeper lists no config can hold.
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y;
 const WORDS = { true: "true", false: "false", null: "null" };
@@ -11,6 +11,7 @@ const WORDS = { true: "true", false: "false", null: "null" };
 /** Writes a float with the fewest digits that say it, as Python does. */
 export function writeFloat(number) {
     if (Object.is(number, -0)) return "-0.0";
+    if (!Number.isFinite(number)) return number > 0 ? "inf" : "-inf"; // No stored list has it.
     const [digits, power] = number.toExponential().split("e");
     const exponent = Number(power);
     if (exponent < -4 || exponent > 15) {
@@ -41,8 +42,7 @@ export function readList(text, start) {
     };
     const readNumber = ([shown, fraction, power]) => {
         if (fraction === undefined && power === undefined) return String(BigInt(shown));
-        const number = Number(shown);
-        return Number.isFinite(number) ? writeFloat(number) : fail("a number is beyond every float");
+        return writeFloat(Number(shown));
     };
     const readString = () => {
         const found = match(STRING) ?? fail("a text is not closed");

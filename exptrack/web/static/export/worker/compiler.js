@@ -138,7 +138,7 @@ function testAttribute(one) {
 function testMetric({ field, operator, values }) {
     const metric = findMetric(field.name);
     if (metric === null) return operator === "is null" ? ALWAYS : NEVER;
-    const column = metricValue(field.statistic);
+    const column = `+${metricValue(field.statistic)}`;
     const series = "SELECT 1 FROM metric_series AS s WHERE s.run = r.id AND s.metric = ?";
     if (operator === "exists") return part(`EXISTS (${series})`, [metric]);
     if (operator === "is null" || operator === "is comparable") {
@@ -198,18 +198,21 @@ function matchAny(operator, values, listType) {
     );
 }
 
-/** Compares a stored value of a config or attribute with a value of a filter; other types never match. */
+/**
+ * Compares a stored value of a config or attribute with a value of a filter; other types never match. By the
+ * plus sign SQLite looks the value up by its run, and never walks along all values of the key for each run.
+ */
 function matchStored(operator, wanted, listType) {
-    if (typeof wanted === "boolean") return part("v.text = ? AND v.type = 'bool'", [String(wanted)]);
-    if (typeof wanted === "object") return part("v.text = ? AND v.type = ?", [wanted.list, listType]);
+    if (typeof wanted === "boolean") return part("+v.text = ? AND v.type = 'bool'", [String(wanted)]);
+    if (typeof wanted === "object") return part("+v.text = ? AND v.type = ?", [wanted.list, listType]);
     if (typeof wanted === "string") {
-        const match = matchValue("v.text", operator, [wanted]);
+        const match = matchValue("+v.text", operator, [wanted]);
         return part(`${match.sql} AND v.type = 'text'`, match.values);
     }
     const isExact = typeof wanted === "number" && Math.abs(wanted) < SMALL;
-    if (isExact) return matchValue("v.num", operator, [wanted]);
+    if (isExact) return matchValue("+v.num", operator, [wanted]);
     // `num` is rounded here, so the digits are compared too. SQLite compares an int with a float exactly.
-    const near = matchValue("v.num", { "<": "<=", ">": ">=" }[operator] ?? operator, [Number(wanted)]);
+    const near = matchValue("+v.num", { "<": "<=", ">": ">=" }[operator] ?? operator, [Number(wanted)]);
     const whole = matchValue(exact("v.num"), operator, [wanted]);
     return part(`${near.sql} AND ${whole.sql}`, [...near.values, ...whole.values]);
 }

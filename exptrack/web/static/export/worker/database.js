@@ -111,11 +111,18 @@ function readCell(statement, place) {
     }
 }
 
+function bind(statement, place, held) {
+    // As a whole number of 64 bits, a large float would be another one.
+    const isLarge = typeof held === "number" && !Number.isSafeInteger(held);
+    if (isLarge) sqlite.capi.sqlite3_bind_double(statement.pointer, place, held);
+    else statement.bind(place, held);
+}
+
 /** Calls `take` with the values of each row, up to `most` rows. Returns the names of the columns. */
 export function each(sql, values, take, most = Infinity) {
     const statement = database.prepare(sql);
     try {
-        if (values.length) statement.bind(values);
+        values.forEach((held, place) => bind(statement, place + 1, held));
         const width = statement.columnCount;
         const columns = statement.getColumnNames([]);
         for (let count = 0; count < most && statement.step(); count += 1) {

@@ -55,10 +55,20 @@ const FIELDS = {
     attribute: `SELECT v.key, ${COUNTS} FROM run_attribute AS v WHERE v.run ${OF_RUNS} GROUP BY v.key`,
 };
 
+// Of all runs: indexes alone tell it.
+const NUMBER = "v.key = k.id AND v.num IS NOT NULL";
+const OTHER = "v.key = k.id AND v.text IS NOT NULL AND v.num IS NULL";
+const CONFIGS_OF_ALL = `SELECT k.key, (SELECT count(*) FROM config_value AS v WHERE ${NUMBER}),
+    (SELECT count(*) FROM config_value AS v WHERE ${OTHER}),
+    (SELECT min(v.num) FROM config_value AS v WHERE ${NUMBER}),
+    (SELECT max(v.num) FROM config_value AS v WHERE ${NUMBER}) FROM config_key AS k`;
+
 /** Lists the fields that runs have: how many have each, and its range. */
 export function readFieldInfos(runs) {
-    return Object.entries(FIELDS).flatMap(([kind, sql]) => {
-        const found = rows(sql, [listOf(runs)]).filter(([, numbers, others]) => numbers + others > 0);
+    const isAll = runs.length === value("SELECT count(*) FROM run");
+    return Object.entries(FIELDS).flatMap(([kind, ofRuns]) => {
+        const [sql, asked] = kind === "config" && isAll ? [CONFIGS_OF_ALL, []] : [ofRuns, [listOf(runs)]];
+        const found = rows(sql, asked).filter(([, numbers, others]) => numbers + others > 0);
         found.sort(([one], [other]) => compareText(one, other));
         return found.map(([name, numbers, others, least, greatest]) => ({
             name: writeField({ kind, name, statistic: kind === "metric" ? "last" : "" }),

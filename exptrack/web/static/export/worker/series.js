@@ -1,6 +1,6 @@
 /**
  * Answers questions about curves: puts the points of series into buckets of one width.
- * Invariants: every bucket begins at a multiple of the width. A point is in the bucket of its own position; the
+ * Invariants: every bucket begins at a multiple of the width, which is a power of two for steps and times. A point is in the bucket of its own position; the
  * order of points is by step, and decides which is the first and which the last. NaN is only counted.
  */
 import { resolveRun } from "./lookup.js";
@@ -141,10 +141,17 @@ function chooseWidth({ by, width, low, stop, buckets }, extents) {
         if (last / width - first / width <= MAX_BUCKETS) return width;
         throw invalid("this width makes too many buckets; give a larger one, or bounds");
     }
-    if (by === "step" || by === "time") return Math.max(1, Math.ceil((last - first + 1) / buckets));
+    if (by === "step" || by === "time") return powerOfTwo(Math.ceil((last - first + 1) / buckets));
     // Halves, because the difference of two doubles may be none.
     const span = ((last / 2 - first / 2) / buckets) * 2;
     return span ? Math.max(span, LEAST_FLOAT) : 1;
+}
+
+/** The least power of two that is not below a number. */
+function powerOfTwo(number) {
+    let power = 1;
+    while (power < number) power *= 2;
+    return power;
 }
 
 /** Divides and rounds down, as Python does. */

@@ -1,4 +1,4 @@
-/** Groups the metrics that the charts show into sections. */
+/** Groups the metrics that charts show into sections. */
 
 /** How many charts stand side by side in a wide window. */
 export const COLUMNS = 3;
@@ -7,9 +7,19 @@ export const SYSTEM = "system";
 const FEW = 4 * COLUMNS; // so many metrics stand in one grid
 
 /**
- * Group metrics by what stands before the first slash; those of the system apart.
- * No group is so small that it leaves most of a row empty: few metrics, and small groups, stand in one grid.
+ * Joins sections so that none leaves most of a row empty: all of few metrics, and those of one or two, to that
+ * without a prefix. `sections` maps prefixes to lists.
  */
+export function joinSmall(sections) {
+    const all = [...sections];
+    const isFew = all.reduce((sum, [, list]) => sum + list.length, 0) <= FEW;
+    const isJoined = ([prefix, list]) => prefix === "" || isFew || list.length < COLUMNS;
+    const joined = all.filter(isJoined).flatMap(([, list]) => list);
+    const rest = all.filter((section) => !isJoined(section));
+    return joined.length > 0 ? [["", joined], ...rest] : rest;
+}
+
+/** Groups metrics by what stands before the first slash; those of the system come last. */
 export function groupMetrics(metrics, { search, metrics: chosen }) {
     const words = search.toLowerCase().split(/\s+/).filter(Boolean);
     const matches = (name) => words.every((word) => name.toLowerCase().includes(word));
@@ -19,12 +29,8 @@ export function groupMetrics(metrics, { search, metrics: chosen }) {
         const prefix = name.includes("/") ? name.slice(0, name.indexOf("/")) : "";
         sections.set(prefix, [...(sections.get(prefix) ?? []), name]);
     }
-    const own = [...sections].filter(([prefix]) => prefix !== SYSTEM);
-    const isFew = own.reduce((sum, [, names]) => sum + names.length, 0) <= FEW;
-    const isJoined = ([prefix, names]) => prefix === "" || isFew || names.length < COLUMNS;
-    const joined = own.filter(isJoined);
-    for (const [prefix] of joined) sections.delete(prefix);
-    if (joined.length > 0) sections.set("", joined.flatMap(([, names]) => names).sort());
-    const order = (prefix) => (prefix === SYSTEM ? 2 : prefix === "" ? 0 : 1);
-    return [...sections].sort(([one], [other]) => order(one) - order(other) || (one < other ? -1 : 1));
+    const system = sections.get(SYSTEM);
+    sections.delete(SYSTEM);
+    const own = joinSmall([...sections].sort(([one], [other]) => (one < other ? -1 : 1)));
+    return system ? [...own, [SYSTEM, system]] : own;
 }

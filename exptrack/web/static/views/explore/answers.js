@@ -11,7 +11,9 @@ import { splitMetric } from "../../runs/groups.js";
 import { barsOption } from "../sweep/charts.js";
 import { groupsOption } from "./charts.js";
 
+// Ranks see only what rises or falls all the way, and a learning rate has its best place in between.
 const METHODS = [
+    ["groups", "by groups"],
     ["spearman", "by ranks"],
     ["forest", "by a forest"],
 ];
@@ -24,7 +26,7 @@ const ask = (path, metric, params, signal) => {
 
 export function Importance({ asked, where, state, route }) {
     const { metric } = state;
-    const method = route.params.get("method") ?? "spearman";
+    const method = route.params.get("method") ?? "groups";
     const found = useLoad(
         async (signal) => (metric ? ask("/api/importance", metric, { where, method }, signal) : null),
         [...asked, method],
@@ -45,7 +47,7 @@ export function Importance({ asked, where, state, route }) {
     return html`<${Figure} title=${`What matters for ${metric ? labelOf(metric) : "a metric"}`} option=${option}
         empty=${empty && visible(empty)} height=${380}
         tools=${html`<${Pick} label="Method" value=${method} options=${METHODS}
-            onChange=${(one) => route.set({ method: one === "spearman" ? null : one })} />`}
+            onChange=${(one) => route.set({ method: one === "groups" ? null : one })} />`}
         label=${`How much of ${metric} each config key explains`}
         table=${() => ({
             columns: ["key", "importance", "correlation", "runs", "values"],

@@ -43,18 +43,25 @@ export function fieldOptions(fields) {
 const runsOf = (info) => info.numbers + info.others;
 const isHeldOut = ({ name }) => /^metrics\."?(val|valid|eval|test|dev)/i.test(name);
 
-/** What is drawn if the URL names nothing: a telling metric against the keys that most runs differ in. */
-export function choose(fields, total) {
-    const some = (kind) =>
-        fields
-            .filter((info) => info.kind === kind && runsOf(info) > 0 && varies(info, total))
-            .toSorted((one, other) => runsOf(other) - runsOf(one));
-    const metrics = some("metric")
+const some = (fields, kind, total) =>
+    fields
+        .filter((info) => info.kind === kind && runsOf(info) > 0 && varies(info, total))
+        .toSorted((one, other) => runsOf(other) - runsOf(one));
+
+/** The metric that tells most, if the URL names none: on held-out data, and of most runs. */
+export function chooseMetric(fields, total) {
+    const metrics = some(fields, "metric", total)
         .filter(({ name }) => !name.startsWith("metrics.system"))
         .toSorted((one, other) => isHeldOut(other) - isHeldOut(one) || runsOf(other) - runsOf(one));
-    const target = metrics[0]?.name ?? null;
-    // A key that runs with this metric have is worth an axis before one that only others have.
-    const keys = some("config").filter(({ name }) => !/(^|\.)seed$/.test(name));
+    return metrics[0]?.name ?? null;
+}
+
+/**
+ * What is drawn if the URL names nothing: a metric against the keys that most of its runs differ in. `fields`
+ * are those of the runs that have the metric; keys of other runs would leave the charts empty.
+ */
+export function choose(fields, total, target) {
+    const keys = some(fields, "config", total).filter(({ name }) => !/(^|\.)seed$/.test(name));
     const spans = ({ least, greatest }) => least > 0 && greatest / least >= LOG_SPAN;
     // What was tried over decades, as a learning rate, tells more than what was tried over a few values.
     const numbers = keys

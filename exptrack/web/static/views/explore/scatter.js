@@ -5,6 +5,7 @@ import { theme } from "../../components/echart.js";
 import { Figure } from "../../components/figure.js";
 import { visible } from "../../format.js";
 import { coloring, scatterOption } from "./charts.js";
+import { placeOn } from "./fields.js";
 
 /** The range of a brush on an axis, as places there: categories become their numbers. */
 function rangeOn(axis, brushed) {
@@ -69,8 +70,10 @@ export function Scatter({ x, y, color, axes, rows, chosen, brushes, brushText, s
         click: ({ data }) => data?.row && route.go(`/run/${encodeURIComponent(data.row.run_id)}`),
     };
     const columns = [x, y, ...(color ? [color] : [])];
+    const isEmpty = !rows.some((row) => placeOn(x, row) !== null && placeOn(y, row) !== null);
+    const missing = `No run has both ${visible(x.label)} and ${visible(y.label)}; choose other fields.`;
     return html`<${Figure} title=${`${y.label} against ${x.label}`} option=${option} height=${380}
-        events=${events}
+        empty=${isEmpty ? missing : null} events=${events}
         after=${after} tools=${html`<${Legend} color=${color} paint=${paint} />`}
         label=${`${y.label} against ${x.label} of ${rows.length} runs; drag a rectangle to filter`}
         table=${() => ({

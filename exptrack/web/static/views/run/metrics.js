@@ -13,6 +13,7 @@ import { Segments } from "../../components/segments.js";
 import { Pages } from "../../components/text.js";
 import { count, duration, exact, isSpecial, number, plural, visible } from "../../format.js";
 import { useCurves } from "./curves.js";
+import { joinSmall } from "../charts/sections.js";
 import { groupByPrefix, titleOf } from "./metric_groups.js";
 
 const PAGE = 60;
@@ -85,8 +86,12 @@ function NoMetrics({ run, search, system }) {
 
 function Shown({ run, metrics, asTable, points }) {
     const groups = useMemo(() => groupByPrefix(metrics), [metrics]);
+    const joined = useMemo(
+        () => joinSmall(groups.map(({ prefix, metrics: own }) => [prefix, own])),
+        [groups],
+    );
     if (asTable) return html`<${Table} groups=${groups} run=${run} />`;
-    return html`<${Charts} groups=${groups} run=${run} points=${points} />`;
+    return html`<${Charts} groups=${joined} run=${run} points=${points} />`;
 }
 
 /** The names of the elements that are on the screen, or nearly. */
@@ -120,11 +125,11 @@ function Charts({ groups, run, points }) {
     const view = useMemo(() => ({ ...VIEW, zoom }), [zoom]);
     const onZoom = (range) => setZoom(range ?? [null, null]);
     return groups.map(
-        ({ prefix, metrics }) => html`<${Group} key=${prefix} prefix=${prefix}
+        ([prefix, metrics]) => html`<${Group} key=${prefix} prefix=${prefix}
         size=${metrics.length}>
         <div class="metric-grid">${metrics.map(
             (metric) => html`<${Card} key=${metric.name} metric=${metric}
-            run=${run}
+            title=${prefix === "" ? metric.name : titleOf(metric.name)} run=${run}
             curve=${curves.get(metric.name)}
             isInView=${inView.has(metric.name)} view=${view} hover=${hover} onZoom=${onZoom}
                 observe=${observe} />`,
@@ -141,7 +146,7 @@ function Group({ prefix, size, children }) {
 const writeStep = (x, width) =>
     width > 1 ? `step ${count(x)} to ${count(x + width - 1)}` : `step ${count(x)}`;
 
-function Card({ metric, run, curve, isInView, view, hover, onZoom, observe }) {
+function Card({ metric, title, run, curve, isInView, view, hover, onZoom, observe }) {
     const place = useRef(null);
     useEffect(() => observe(place.current), []);
     const lines = useMemo(
@@ -163,7 +168,7 @@ function Card({ metric, run, curve, isInView, view, hover, onZoom, observe }) {
         return html`<div class="metric-card" ref=${place} data-metric=${metric.name}></div>`;
     }
     return html`<div class="metric-card" ref=${place} data-metric=${metric.name}>
-        <${Chart} id=${metric.name} title=${titleOf(metric.name)} lines=${lines}
+        <${Chart} id=${metric.name} title=${title} lines=${lines}
             view=${view} hover=${hover} writeX=${writeStep} xName="step" onZoom=${onZoom} empty="">
             <strong class="metric-last" title=${`last value, ${exact(metric.last)}`}><${Value}
                 value=${metric.last} /></strong>

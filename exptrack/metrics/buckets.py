@@ -180,7 +180,7 @@ def _make_grid(bounds: Range, buckets: int, points: int) -> Grid:
 
 def _read_cells(connection: Connection, row: Row, bounds: Range, grid: Grid) -> dict[str, array[Any]]:
     if may_have_levels(row) and has_levels(connection):
-        columns = read_columns(connection, row["id"], StepAxis(), "step", grid)
+        columns = read_columns(connection, row["id"], "step", grid)
         if columns is not None:
             return columns
     held = Held(row["id"], row["count"], row["nan_count"])

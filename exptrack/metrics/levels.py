@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection
 from exptrack.database.own_schema import has_table
-from exptrack.metrics.axes import Axis, Grid
+from exptrack.metrics.axes import Grid
 from exptrack.metrics.level_builder import MOST_BUCKETS, AxisCells, LevelBuilder
 from exptrack.metrics.level_cells import COLUMNS, Cells, decode_cells, encode_cells, merge_cells
 from exptrack.metrics.summary import LEVEL_POINTS
@@ -210,20 +210,20 @@ def read_level(connection: Connection, series: int, axis: str, width: int) -> Le
         return None
 
 
-def read_columns(
-    connection: Connection, series: int, axis: Axis, name: str, grid: Grid
-) -> dict[str, array[Any]] | None:
-    """Return what the cells of a grid hold, from the level of a series along the axis of this name.
+def read_columns(connection: Connection, series: int, axis: str, grid: Grid) -> dict[str, array[Any]] | None:
+    """Return what the cells of a grid hold, from the level of a series along an axis.
 
     Return None if there is no level, or none of which the cells are made; or if points lie outside of the grid.
     """
     width = grid.width
     if not isinstance(width, int) or width & (width - 1) or grid.origin != 0:
         return None
-    level = read_level(connection, series, name, width)
+    level = read_level(connection, series, axis, width)
     if level is None or level.low < grid.low or level.high >= grid.stop:
         return None
-    cells = level.widen(width.bit_length() - 1).cells
+    shift = width.bit_length() - 1
+    cells = level.cells if level.shift == shift else level.widen(shift).cells
+    starts = [cell << shift for cell in cells.cells]
     return {
         "first_step": cells.first_steps,
         "last_step": cells.last_steps,
@@ -238,5 +238,5 @@ def read_columns(
         "nan_count": cells.nan_counts,
         "count": cells.counts,
         "sum": cells.sums,
-        "start": axis.list_starts(cells.cells, grid),
+        "start": array("q", starts) if axis == "step" else array("d", [start / 1000 for start in starts]),
     }

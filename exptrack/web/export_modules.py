@@ -1,10 +1,8 @@
 """Make the modules of ``static/`` work in one file: under names that an import map knows, or as one script.
 
 A browser loads no module from ``file:``. Modules of the page become texts that import each other by names. A
-worker knows no import map, so its modules become one script, each of them a function.
-
-Invariant: the modules of the worker import only named or default exports, at the beginning of a line, and in no
-circle. Anything else is an error here, not in the browser.
+worker knows no import map, so its modules become one script, as `bundle` joins those of the server's page. They
+import each other in no circle.
 """
 
 from __future__ import annotations
@@ -12,6 +10,8 @@ from __future__ import annotations
 import posixpath
 import re
 from pathlib import Path
+
+from exptrack.web.bundle import VENDORED, read_module
 
 STATIC = Path(__file__).parent / "static"
 WORKER = "export/worker/"
@@ -23,10 +23,6 @@ OF_WORKER = ("vendor/sqlite.js", "vendor/zstd.js", "vendor/hyparquet.js")
 REPLACED = {name: f"{PAGE}{name}" for name in ("address.js", "api.js", "live.js", "router.js")}
 
 _SPECIFIER = re.compile(r"(\b(?:from|import)\s*\(?\s*)([\"'`])(\.{1,2}/[^\"'`$]*)")
-_IMPORT = re.compile(r"^import (?P<what>\w+|\{[^}]*\}) from \"(?P<where>[^\"]+)\";\n", re.M)
-_EXPORT = re.compile(r"^export (?P<kind>const|function|async function|class) (?P<name>\w+)", re.M)
-_EXPORT_LIST = re.compile(r"^export \{(?P<names>[^}]*)\};\n?", re.M)
-_VENDORED_EXPORT = re.compile(r"export\{(?P<names>[^{}]*)\};?\s*$")
 
 
 def read_modules() -> dict[str, str]:
@@ -40,7 +36,7 @@ def read_modules() -> dict[str, str]:
 
 
 def _name_imports(path: str, text: str) -> str:
-    if path.startswith("vendor/"):
+    if path.startswith(VENDORED):
         return text
     may_replace = not path.startswith(PAGE)
 
@@ -53,45 +49,16 @@ def _name_imports(path: str, text: str) -> str:
 
 
 def read_worker() -> str:
-    """Return the script of the worker."""
+    """Return the script of the worker: each module is a function, behind those that it imports."""
     ordered: dict[str, str] = {}
-    _add_module(f"{WORKER}main.js", ordered)
-    return "\n".join(['"use strict";', "const modules = {};", *ordered.values()])
 
+    def add(path: str) -> None:
+        module = read_module(path, (STATIC / path).read_text(encoding="utf-8"), NAME)
+        for other in module.imports:
+            if other not in ordered:
+                add(other)
+        exports = ", ".join(f"{outside}: {within}" for outside, within in module.exports.items())
+        ordered[path] = f'$modules["{path}"] = (() => {{\n{module.body}\nreturn {{ {exports} }};\n}})();'
 
-def _add_module(path: str, ordered: dict[str, str]) -> None:
-    """Add a module behind those that it imports, as a function that returns what it exports."""
-    text = (STATIC / path).read_text(encoding="utf-8")
-    if path.startswith("vendor/"):
-        ordered[path] = _wrap(path, *_cut_vendored(text))
-        return
-
-    def bind(found: re.Match[str]) -> str:
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), found["where"]))
-        if target not in ordered:
-            _add_module(target, ordered)
-        what = found["what"] if found["what"].startswith("{") else f"{{ default as {found['what']} }}"
-        return f'const {what.replace(" as ", ": ")} = modules["{target}"];\n'
-
-    exported = []
-    text = _IMPORT.sub(bind, text)
-    for names in _EXPORT_LIST.findall(text):
-        exported += [one.strip() for one in names.split(",") if one.strip()]
-    text = _EXPORT_LIST.sub("", text)
-    exported += [found["name"] for found in _EXPORT.finditer(text)]
-    text = _EXPORT.sub(r"\g<kind> \g<name>", text)
-    rest = re.search(r"^(?:import|export)\b.*", text, re.M)
-    assert rest is None, f"{path} has a line that cannot be bundled: {rest and rest[0]}"
-    ordered[path] = _wrap(path, text, ", ".join(exported))
-
-
-def _cut_vendored(text: str) -> tuple[str, str]:
-    """Return the text of a vendored module without its exports, and these as members of an object."""
-    found = _VENDORED_EXPORT.search(text)
-    assert found is not None, "a vendored module ends with its exports"
-    pairs = (one.strip().split(" as ") for one in found["names"].split(","))
-    return text[: found.start()], ", ".join(f"{pair[-1]}: {pair[0]}" for pair in pairs)
-
-
-def _wrap(path: str, text: str, exported: str) -> str:
-    return f'modules["{path}"] = (() => {{\n{text}\nreturn {{ {exported} }};\n}})();'
+    add(f"{WORKER}main.js")
+    return "\n".join(['"use strict";', "const $modules = {};", *ordered.values()])

@@ -129,7 +129,8 @@ def test_fields_and_summaries(client: Client, packed: Path) -> None:
     for field in FIELDS:
         urls += [url("/api/summary", field=field, where=where) for where in WHERES]
         urls.append(url("/api/summary", field=field, bins=4, top=2))
-    compare(client, packed, [*urls, "/api/summary", url("/api/summary", field="zzz"), "/api/groups-list"])
+    urls += ["/api/summary", url("/api/summary", field="zzz"), "/api/groups-list", "/api/page-views"]
+    compare(client, packed, urls)
 
 
 def test_each_part_of_each_run(client: Client, packed: Path, archive: Archive) -> None:

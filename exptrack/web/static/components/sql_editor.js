@@ -117,7 +117,7 @@ export function SqlEditor(props) {
     useEffect(() => {
         let wanted = true;
         load().then((cm) => {
-            if (!wanted) return;
+            if (!wanted || !host.current) return; // The view was left meanwhile.
             const root = host.current.shadowRoot ?? host.current.attachShadow({ mode: "open" });
             const schemaPart = new cm.Compartment();
             const doc = latest.current.text;

@@ -79,8 +79,8 @@ export async function getBytes(url, signal) {
 /** There is no server that asks for a token. */
 export const withToken = (url) => url;
 
-/** Fails if the bytes at an address cannot be had. */
-export const check = getBytes;
+/** Fails if the bytes at the address of a link cannot be had. The browser puts the file system before it. */
+export const check = (url) => getBytes(url.replace(/^file:\/\/(?:\/[A-Za-z]:)?/, ""));
 
 export async function post(path, body, signal) {
     return JSON.parse((await ask({ url: path, body }, { signal })).json);

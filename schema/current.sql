@@ -122,7 +122,6 @@ CREATE TABLE metric_journal (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE metric_level (
-    id INTEGER PRIMARY KEY,
     series INTEGER NOT NULL REFERENCES metric_series (id) ON DELETE CASCADE,
     axis TEXT NOT NULL CHECK (axis IN ('step', 'time')), -- what the buckets lie along: steps, or milliseconds
     width INTEGER NOT NULL,         -- of a bucket, a power of two; bucket n begins at n times it
@@ -131,8 +130,8 @@ CREATE TABLE metric_level (
     codec TEXT NOT NULL CHECK (codec IN ('raw', 'shuffle8+zstd')), -- how data is packed
     data BLOB NOT NULL,             -- the columns of the buckets; see docs/format.md
     checksum INTEGER NOT NULL,      -- CRC-32 over axis, codec, width, buckets, points and data
-    UNIQUE (series, axis)
-) STRICT;
+    PRIMARY KEY (series, axis)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE metric_name (
     id INTEGER PRIMARY KEY,

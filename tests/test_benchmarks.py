@@ -18,6 +18,7 @@ CHEAP = ["downsampling", "file_size", "frames", "reading"]
 SMALL = {
     "artifact_kills": ["--kills", "2"],
     "kill_loss": ["--kills", "2"],
+    "levels": ["--runs", "2", "--points", "2000", "--repeat", "1"],
     "log_latency": ["--calls", "200", "--laps", "3", "--turns", "20"],
     "make_archive": ["--runs", "40", "--bare"],
     "memory": ["--points", "20000"],

@@ -1,4 +1,4 @@
-"""Rate how much each config key matters for a metric, by ranks or by a random forest.
+"""Rate how much each config key matters for a metric: by ranks, by groups of values, or by a random forest.
 
 Invariant: the same archive gives the same answer, because every random draw has a fixed seed.
 """
@@ -21,9 +21,11 @@ from exptrack.extras import require
 from exptrack.plain import short_repr
 from exptrack.validation import check_choice, check_whole
 
-METHODS = ("spearman", "forest")
+METHODS = ("spearman", "groups", "forest")
 # Two points always lie on a line, so Spearman needs three.
-LEAST_RUNS = {"spearman": 3, "forest": 10}
+LEAST_RUNS = {"spearman": 3, "groups": 3, "forest": 10}
+MOST_GROUPS = 8  # of the numbers of one key
+LEAST_IN_GROUP = 3
 FOLDS, TREES, SHUFFLES, SEED = 5, 60, 3, 0
 
 
@@ -51,8 +53,7 @@ def importance(
             chosen = sorted(Random(SEED).sample(list(finite), most))
             finite = {run: finite[run] for run in chosen}
         leaves = read_leaves(connection, list(finite))
-    rate: Callable[[dict[int, float], dict[str, dict[int, StoredValue]]], list[Importance]]
-    rate = _rate_by_forest if method == "forest" else _rate_by_ranks
+    rate = RATES[method]
     with telling_damage(connection):
         varying = {key: stored for key, stored in leaves.items() if _varies(stored, len(finite))}
         return sorted(rate(finite, varying), key=lambda one: (-one.importance, one.key))
@@ -91,6 +92,39 @@ def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, Stored
                 share = _eta_squared(list(groups.values()))
                 found.append(Importance(key, share, "eta_squared", None, len(finite), len(groups)))
     return found
+
+
+def _rate_by_groups(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
+    found = []
+    runs = len(finite)
+    ranks = dict(zip(finite, _rank_values(list(finite.values())), strict=True))
+    for key, stored in varying.items():
+        check_limit()
+        held = {run: stored.get(run) for run in finite}
+        group_of = _cut_numbers(held, runs) if _is_numeric(stored) else held
+        groups: dict[object, list[float]] = {}
+        for run, rank in ranks.items():
+            groups.setdefault(group_of[run], []).append(rank)
+        # A key with a different value in each run explains nothing.
+        if 1 < len(groups) < runs:
+            left = (1 - _eta_squared(list(groups.values()))) * (runs - 1) / (runs - len(groups))
+            found.append(Importance(key, max(0.0, 1 - left), "groups", None, runs, len(set(held.values()))))
+    return found
+
+
+def _cut_numbers(held: dict[int, StoredValue | None], runs: int) -> dict[int, object]:
+    """Return the group of each run: about as many runs in each, equal numbers together, None for no number."""
+    numbers = {run: None if leaf is None else number_of(leaf) for run, leaf in held.items()}
+    counts = sorted(Counter(one for one in numbers.values() if one is not None).items())
+    most = min(MOST_GROUPS, max(2, runs // LEAST_IN_GROUP))
+    if len(counts) <= most:
+        return dict(numbers)
+    size = sum(count for _, count in counts) / most
+    places, below = {}, 0
+    for number, count in counts:
+        places[number] = int((below + count / 2) / size)
+        below += count
+    return {run: None if one is None else places[one] for run, one in numbers.items()}
 
 
 def _rank_values(values: Sequence[float]) -> list[float]:
@@ -160,3 +194,10 @@ def _make_feature(stored: dict[int, StoredValue], runs: Sequence[int]) -> list[f
         return [math.nan if number is None else places[number] for number in numbers]
     of_leaf = {leaf: float(place) for place, leaf in enumerate(sorted(set(held), key=rank_stored))}
     return [of_leaf[leaf] for leaf in held]
+
+
+RATES: dict[str, Callable[[dict[int, float], dict[str, dict[int, StoredValue]]], list[Importance]]] = {
+    "spearman": _rate_by_ranks,
+    "groups": _rate_by_groups,
+    "forest": _rate_by_forest,
+}

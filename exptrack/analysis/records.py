@@ -132,8 +132,9 @@ class Importance:
     """How much a config key says about a metric, over `runs` runs in which it has `values` different values.
 
     If `method` is spearman or eta_squared, `importance` is the share, 0 to 1, of the variance of the metric's
-    ranks that the key explains. With spearman, `correlation` is Spearman's, -1 to 1. If `method` is forest,
-    `importance` is the fall of R², on runs that the forest has not seen, when the key's values are shuffled.
+    ranks that the key explains. With spearman, `correlation` is Spearman's, -1 to 1. If `method` is groups,
+    that share is adjusted for the number of groups. If `method` is forest, `importance` is the fall of R², on
+    runs that the forest has not seen, when the key's values are shuffled.
     """
 
     key: str

@@ -19,7 +19,6 @@ from exptrack.query.conditions import EVERYTHING, PRUNED, Condition, compare_fac
 from exptrack.query.fields import check_statistic
 from exptrack.query.names import check_names_exist, find_key, get_metric, suggest_key
 from exptrack.query.parser import parse_filter
-from exptrack.query.run_sets import unpack
 from exptrack.query.selection import NEWEST_FIRST, Selection
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_name, check_text
@@ -46,10 +45,10 @@ def read_metric(connection: Connection, metric: object, where: object, statistic
     asked: dict[str, int | str] = {"metric": get_metric(connection, name)}
     if condition is not EVERYTHING:
         chosen = Selection(connection, condition, NEWEST_FIRST, find_dead_runs(connection)).find_members()
-        asked["runs"], sql = json.dumps(unpack(chosen)), VALUES_OF_RUNS
+        asked["runs"], sql = json.dumps(list(chosen)), VALUES_OF_RUNS
     left_out: set[int] = {row[0] for row in connection.all(TRASHED)}
     if not names_pruned(condition):
-        left_out.update(unpack(Selection(connection, PRUNED_RUNS, NEWEST_FIRST).find_members()))
+        left_out.update(Selection(connection, PRUNED_RUNS, NEWEST_FIRST).find_members())
     rows = connection.fold(sql.format(value=value), asked, list)
     return {run: math.nan if found is None else found for run, found in sorted(rows) if run not in left_out}
 

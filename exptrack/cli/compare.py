@@ -133,10 +133,10 @@ def groups(
 @click.argument("metric")
 @click.option(
     "--method",
-    type=click.Choice(["spearman", "forest"]),
+    type=click.Choice(["spearman", "groups", "forest"]),
     default="spearman",
     show_default=True,
-    help="spearman ranks each key alone; forest needs scikit-learn.",
+    help="spearman ranks each key alone; groups also see an optimum in between; forest needs scikit-learn.",
 )
 @click.option("--sample", type=click.IntRange(3), metavar="N", help="Look at N of the runs at most.")
 @statistic_option

@@ -114,8 +114,9 @@ def draw_chart(key: str, name: str, buckets: Sequence[Buckets], looks: Mapping[s
     has_bands = len(curves) <= MOST_BANDS
     values = [value for one in points for value in ((one.low, one.high) if has_bands else (one.mean,))]
     y = _choose_scale(values)
-    every = [point.x for point in points] + [x for curve in curves for x in curve.nans]
-    x = Scale(min(every), max(every), LEFT, RIGHT)
+    columns = [one.lists() for one in buckets]
+    first, last = min(one["first_step"][0] for one in columns), max(one["last_step"][-1] for one in columns)
+    x = Scale(first, last, LEFT, RIGHT)
     drawn = [_draw_curve(curve, x, y, has_bands) for curve in curves]
     axes = [*_draw_x_axis(x), *_draw_y_axis(y)]
     described = _describe(curves, x, values, y)

@@ -252,7 +252,7 @@ def _fill(
         return fill_cells(connection, 0, axis, grid, [], [])
     held = curve.held
     if held.has_levels and (scale.is_of_steps or scale.is_of_times):
-        columns = read_columns(connection, held.series, curve.axis, scale.by, grid)
+        columns = read_columns(connection, held.series, scale.by, grid)
         if columns is not None:
             return columns
     if scale.is_of_steps and curve.bounds is not None:

@@ -178,14 +178,14 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
     fresh: list[bool] = []  # by batch: whether its steps rise from beyond the largest, so that none can repeat
     known: dict[int, SeriesRow] = {}
     for series, new_steps, new_times, new_values in pending:
-        top = _update_summary(connection, series, new_steps, new_times, new_values)
-        assert series.id is not None
-        known[series.id] = series
+        top = _read_top_step(connection, series)
         beyond = (top is None or new_steps[0] > top) and _is_rising(new_steps)
+        extremes = None
         if not beyond:
             series.checksum = None
         elif series.checksum is not None:
-            series.checksum.add(new_steps, None, new_times, new_values)
+            extremes = series.checksum.add(new_steps, None, new_times, new_values)
+        known[_extend_summary(connection, series, new_steps, new_times, new_values, extremes)] = series
         series.points_sum += sum_points(new_steps, None, new_times, new_values)
         tops.append(top)
         fresh.append(beyond)
@@ -325,10 +325,8 @@ def metric_row_id(connection: Connection, name: str) -> int:
     return int(row_id)
 
 
-def _update_summary(
-    connection: Connection, series: SeriesRow, steps: list[int], times_ms: list[int], values: list[float]
-) -> int | None:
-    """Update the summary in memory, and insert the series if it is new. Return the largest step before."""
+def _read_top_step(connection: Connection, series: SeriesRow) -> int | None:
+    """Return the largest step of a series, None if it is new. Read its summary if it is not known."""
     if series.summary is None:
         series.metric = metric_row_id(connection, series.name)
         row = connection.one(SELECT_SERIES, (series.run, series.metric))
@@ -339,14 +337,26 @@ def _update_summary(
             series.points_sum = row["rows_sum"] - hash_summary(series.id, series.run, series.name, numbers)
         else:
             series.checksum = PointsChecksum(collects=True)
-    summary = series.summary
-    top = summary.top_step if summary.count else None
-    summary.extend(steps, times_ms, values)
+    return series.summary.top_step if series.summary.count else None
+
+
+def _extend_summary(
+    connection: Connection,
+    series: SeriesRow,
+    steps: list[int],
+    times_ms: list[int],
+    values: list[float],
+    extremes: tuple[float, float] | None,
+) -> int:
+    """Update the summary in memory, and insert the series if it is new. Return its row id."""
+    assert series.summary is not None
+    series.summary.extend(steps, times_ms, values, extremes)
     if series.id is None:
-        values_of_row = (series.run, series.metric, *summary.columns())
+        values_of_row = (series.run, series.metric, *series.summary.columns())
         series.id = connection.execute(INSERT_SERIES, values_of_row).lastrowid
         _add_names(connection, series.run, [series.name])
-    return top
+    assert series.id is not None
+    return series.id
 
 
 # Reading points and summaries
@@ -430,12 +440,16 @@ class PointsChecksum:
         self._parts = [0, 0, 0, 0]  # of the block that is not full
         self._start = (0, 0)
 
-    def add(self, steps: list[int], seqs: list[int] | None, times_ms: list[int], values: list[float]) -> None:
-        """Add these points. Without `seqs`, no step repeats."""
+    def add(
+        self, steps: list[int], seqs: list[int] | None, times_ms: list[int], values: list[float]
+    ) -> tuple[float, float] | None:
+        """Add these points. Without `seqs`, no step repeats.
+
+        Return the least and the greatest value if they were looked at for a level. NaN is none of them.
+        """
         if 0.0 in values or not all(map(eq, values, values)):
             values = [math.nan if value != value else value + 0.0 for value in values]
-        if self._collects:
-            self._collect(steps, times_ms, values)
+        extremes = self._collect(steps, times_ms, values) if self._collects else None
         zeros_or_seqs = array("q", seqs or bytes(8 * len(steps)))
         columns: list[array[Any]] = [array("q", steps), zeros_or_seqs, array("q", times_ms), array("d", values)]
         if sys.byteorder == "big":
@@ -455,15 +469,18 @@ class PointsChecksum:
             begin = end
             if not self.count % BLOCK_POINTS:
                 self._blocks.append(self._last_block())
+        return extremes
 
-    def _collect(self, steps: list[int], times_ms: list[int], values: list[float]) -> None:
+    def _collect(
+        self, steps: list[int], times_ms: list[int], values: list[float]
+    ) -> tuple[float, float] | None:
         if self.built is None:
             if max(self.count, len(steps)) < COLLECTED_FROM:
-                return  # most series stay short; the first points of a long one are read at its end
+                return None  # most series stay short; the first points of a long one are read at its end
             from exptrack.metrics.level_builder import LevelBuilder
 
             self.built = LevelBuilder.begin(self.count, steps, times_ms)
-        self.built.add(steps, times_ms, values)
+        return self.built.add(steps, times_ms, values)
 
     def _last_block(self) -> Block:
         return Block(*self._start, zlib.crc32(_FOUR_PARTS.pack(*self._parts)))

@@ -69,8 +69,14 @@ class Summary:
         total = self.value_sum + stored
         self.value_sum = self.value_sum if math.isnan(total) else total
 
-    def extend(self, steps: list[int], times_ms: list[int], values: list[float]) -> None:
-        """Add several points."""
+    def extend(
+        self,
+        steps: list[int],
+        times_ms: list[int],
+        values: list[float],
+        extremes: tuple[float, float] | None = None,
+    ) -> None:
+        """Add several points; `extremes` are the least and the greatest of the values, if they are known."""
         total = self.value_sum + sum(values)
         if math.isnan(total):
             # There is a NaN among them, or infinities of both signs. add() handles these.
@@ -83,7 +89,7 @@ class Summary:
         self.count += len(steps)
         self.last_step, self.last_value, self.last_time_ms = steps[-1], values[-1], times_ms[-1]
         self.top_step = max(self.top_step, max(steps))
-        least, most = min(values), max(values)
+        least, most = extremes or (min(values), max(values))
         if self.min_value is None or least < self.min_value:
             self.min_step, self.min_value = steps[values.index(least)], least
         if self.max_value is None or most > self.max_value:

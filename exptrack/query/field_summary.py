@@ -22,7 +22,7 @@ from exptrack.database.time_limit import check_limit
 from exptrack.query.compiler import STATES, TRASHED
 from exptrack.query.conditions import Field
 from exptrack.query.fields import OF_RUNS, Values
-from exptrack.query.run_sets import COUNT_ALL, IS_MEMBER, RunSet, to_bytes, unpack
+from exptrack.query.run_sets import COUNT_ALL, IS_MEMBER, mark
 
 _NUMBER_KINDS = ("int", "float", "time")
 _TYPE_NAMES = {bool: "bool", str: "text", int: "int", float: "float", datetime: "time"}
@@ -145,22 +145,22 @@ class FieldSummary(NamedTuple):
 
 
 @decoding_rows
-def read_field_infos(connection: Connection, runs: RunSet | None, attr_keys: str) -> list[FieldInfo]:
+def read_field_infos(connection: Connection, runs: Sequence[int] | None, attr_keys: str) -> list[FieldInfo]:
     """Read which fields these runs have, or all that are not in the trash; configs first, then metrics by name.
 
     `attr_keys` is the statement that lists the keys of attributes.
     """
     if runs is None:
         found = _read_infos_of_all(connection, attr_keys)
-    elif runs.bit_count() > SOME_RUNS:
-        found = _read_infos_of_many(connection, runs, attr_keys)
+    elif len(runs) > SOME_RUNS and (members := mark(runs)) is not None:
+        found = _read_infos_of_many(connection, len(runs), members, attr_keys)
     else:
         statements = {
             "config": [CONFIG_FIELDS_OF_RUNS],
             "metric": [METRIC_FIELDS_OF_RUNS],
             "attribute": [ATTR_FIELDS_OF_RUNS],
         }
-        found = _read_infos(connection, statements, {"runs": json.dumps(unpack(runs))})
+        found = _read_infos(connection, statements, {"runs": json.dumps(list(runs))})
     ordered = sorted(found, key=lambda field: (KINDS.index(field.kind), field.name))
     return [found[field] for field in ordered if found[field].runs]
 
@@ -173,17 +173,18 @@ def _read_infos_of_all(connection: Connection, attr_keys: str) -> dict[Field, Fi
     return connection.keep(("fields", attr_keys), read)
 
 
-def _read_infos_of_many(connection: Connection, runs: RunSet, attr_keys: str) -> dict[Field, FieldInfo]:
+def _read_infos_of_many(
+    connection: Connection, count: int, members: bytes, attr_keys: str
+) -> dict[Field, FieldInfo]:
     whole = _read_infos_of_all(connection, attr_keys)
     total = int(connection.value(COUNT_ALL)) - len(connection.all(TRASHED))
     in_all = {field for field, info in whole.items() if info.runs == total}
-    asked = {"members": to_bytes(runs)}
+    asked = {"members": members}
     kept = f" AND {IS_MEMBER.format(id='v.run').replace('?', ':members')}"
     counting = _fill_in(CHOSEN_CONFIG_FIELDS, CHOSEN_METRIC_FIELDS, ATTR_FIELDS, kept, CHOSEN_ATTR_KEYS)
     found = _read_infos(connection, counting, asked, whole.keys() - in_all)
     others = _fill_in(CONFIG_OTHERS, METRIC_OTHERS, ATTR_OTHERS, kept)
     found |= _read_infos(connection, others, asked, {field for field in in_all if whole[field].numbers})
-    count = runs.bit_count()
     for field in in_all:
         one = found.get(field, whole[field]._replace(others=count))
         found[field] = one._replace(numbers=count - one.others)

@@ -25,7 +25,6 @@ from exptrack.query.fields import Values, read_fields, read_row_ids
 from exptrack.query.names import check_field_exists, check_names_exist
 from exptrack.query.parser import parse_columns, parse_field, parse_filter, parse_order
 from exptrack.query.run_filter import RunFilter, check_filter_status
-from exptrack.query.run_sets import RunSet, pack, unpack
 from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection, check_place
 from exptrack.records import Artifact, RunSummary
 from exptrack.runs.lookup import read_runs, summarize_runs
@@ -313,7 +312,7 @@ class RunQuery:
         from exptrack.query.field_summary import read_field_infos
 
         everything = self._condition == EVERYTHING and self._limit is None
-        runs = None if everything else self._find_set(find_dead_runs(self._connection))
+        runs = None if everything else self._find_members(find_dead_runs(self._connection))
         return tuple(read_field_infos(self._connection, runs, attr_keys))
 
     def summarize(self, field: str, *, bins: int = 20, top: int = 10) -> FieldSummary:
@@ -338,10 +337,10 @@ class RunQuery:
 
         dead = find_dead_runs(self._connection)
         if can_count(field):
-            runs = None if self._is_whole() else self._find_set(dead)
+            runs = None if self._is_whole() else self._find_members(dead)
             counted = count_values(self._connection, runs, field, dead)
             return summarize_counts(text, *counted, bins, top)
-        values = read_fields(self._connection, unpack(self._find_set(dead)), [field], dead)
+        values = read_fields(self._connection, self._find_members(dead), [field], dead)
         return summarize_values(text, values[field], bins, top)
 
     def _is_whole(self) -> bool:
@@ -524,10 +523,10 @@ class RunQuery:
                 self._connection, self._row_ids(find_dead_runs(self._connection)), names
             )
 
-    def _find_set(self, dead: Sequence[int]) -> RunSet:
-        """Return the runs as a set: no order is asked for."""
+    def _find_members(self, dead: Sequence[int]) -> Sequence[int]:
+        """Return the row ids of the runs, in any order."""
         selection = Selection(self._connection, self._condition, self._order, dead)
-        return selection.find_members() if self._limit is None else pack(selection.row_ids(self._limit))
+        return selection.find_members() if self._limit is None else selection.row_ids(self._limit)
 
     def _row_ids(self, dead: Sequence[int]) -> array[int]:
         return Selection(self._connection, self._condition, self._order, dead).row_ids(self._limit)

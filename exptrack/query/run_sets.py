@@ -11,16 +11,21 @@ and 0 otherwise. Row ids leave SQLite as one JSON text: a row for each takes twi
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from itertools import compress, count
+from operator import and_, or_
 from typing import TypeAlias
 
 from exptrack.database.connection import Connection
+from exptrack.database.damage import decoding_rows
 from exptrack.query.compiler import (
     KEY_IDS,
     METRIC_VALUES,
     SETS,
     STATES,
+    TRIAL_COLUMNS,
     Compiler,
     Fragment,
     find_by_trial,
@@ -33,10 +38,13 @@ from exptrack.query.names import find_key, find_metric
 RunSet: TypeAlias = int
 NOBODY: RunSet = 0
 
+FIRST_RUN = "SELECT min(id) FROM run"
 LAST_RUN = "SELECT max(id) FROM run"
 COUNT_ALL = "SELECT count(*) FROM run"
 ALL_RUNS = "SELECT id AS run FROM run"
 TRASHED_RUNS = "SELECT id AS run FROM run WHERE deleted_at IS NOT NULL"
+# A set has a byte for each row id. A file that was made to harm may have a row id that no memory holds.
+MOST_ROW_IDS = 50_000_000
 # Runs that are fewer than a fourth of all are sought one by one rather than met in a scan of all.
 SCAN_SHARE = 4
 
@@ -58,7 +66,7 @@ class RunSets:
         self._compiler = compiler
         self._size = int(connection.value(LAST_RUN) or 0) + 1
         self._whole = int.from_bytes(b"\1" * self._size, "little")
-        self._dead = pack(dead)
+        self._dead = pack(dead, self._size)
 
     def find(self, condition: Condition) -> RunSet:
         """Return the runs that satisfy a condition and are not in the trash."""
@@ -66,7 +74,9 @@ class RunSets:
 
     def read(self, statement: Fragment) -> RunSet:
         """Return the runs that a statement lists in its column `run`; it is read once for each version."""
-        return self._connection.keep(("runs", *statement), lambda: pack(read_runs(self._connection, statement)))
+        return self._connection.keep(
+            ("runs", *statement), lambda: _read_set(self._connection, statement, self._size)
+        )
 
     def _read_all(self) -> RunSet:
         return self._connection.keep("all runs", self._find_all_runs)
@@ -84,32 +94,35 @@ class RunSets:
         return found
 
     def _find(self, condition: Condition) -> RunSet:
-        if isinstance(condition, Or):
-            found = NOBODY
-            for one in condition.conditions:
-                found |= self._find(one)
-            return found
-        if isinstance(condition, And):
-            return self._find_all(condition.conditions)
+        if isinstance(condition, (And, Or)):
+            parts, tested = self._find_parts(condition.conditions)
+            if isinstance(condition, And):
+                found = reduce(and_, parts, self._whole)
+                return found & self._test(And(tested), found) if tested else found
+            found = reduce(or_, parts, NOBODY)
+            return found | self._test(Or(tested), None) if tested else found
         walked = self._walk(condition)
         return self._test(condition, None) if walked is None else walked
 
-    def _find_all(self, conditions: Sequence[Condition]) -> RunSet:
-        found, tested = self._whole, list[Condition]()
+    def _find_parts(self, conditions: Sequence[Condition]) -> tuple[list[RunSet], tuple[Condition, ...]]:
+        """Return a set for each condition that indexes answer, and the others, which one scan tests."""
+        parts, tested = list[RunSet](), list[Condition]()
         for one in conditions:
             part = self._walk(one) if isinstance(one, (Comparison, Not)) else self._find(one)
             if part is None:
                 tested.append(one)
             else:
-                found &= part
-        return found if not tested else found & self._test(And(tuple(tested)), found)
+                parts.append(part)
+        return parts, tuple(tested)
 
     def _test(self, condition: Condition, among: RunSet | None) -> RunSet:
         """Return the runs whose rows pass the tests of a condition; at least all those of `among` that do."""
         test = self._compiler.test(condition)
         if among is not None and among.bit_count() * SCAN_SHARE < self._size:
             sql = _TESTED_AMONG.format(test=test.sql.format(id="r.id"))
-            return self.read(Fragment(sql, (json.dumps(unpack(among)), *test.values)))
+            # Not kept: it is of these runs only.
+            chosen = Fragment(sql, (json.dumps(unpack(among)), *test.values))
+            return _read_set(self._connection, chosen, self._size)
         return self.read(Fragment(_TESTED.format(test=test.sql.format(id="r.id")), test.values))
 
     # By an index
@@ -129,6 +142,8 @@ class RunSets:
             return self._walk_words(condition)
         if field.name == "status":
             return self._walk_statuses(condition)
+        if field.name in TRIAL_COLUMNS:
+            return self._walk_trials(condition)
         statements = self._compiler.find_candidates(condition)
         return None if statements is None else self._unite(statements)
 
@@ -140,6 +155,10 @@ class RunSets:
             held = self._walk_values(comparable)
             equal = self._walk_values(Comparison(one.field, "=", one.values))
             return None if held is None or equal is None else held & ~equal
+        if one.operator == "exists":
+            held = self._walk_values(comparable) or NOBODY
+            others = self._read_all() & ~held  # that may have it as null
+            return held | self._test(one, others) if others else held
         if one.operator not in ("is comparable", "like"):
             statements = self._compiler.find_candidates(one)
             return None if statements is None else self._unite(statements)
@@ -190,6 +209,14 @@ class RunSets:
         found = self.read(Fragment(sql, match.values))
         return self._invert(found) if negated else found
 
+    def _walk_trials(self, one: Comparison) -> RunSet | None:
+        value = TRIAL_COLUMNS[one.field.name]
+        match = Fragment(f"{value} IS NOT NULL")
+        if one.operator not in ("is null", "exists", "is comparable"):
+            match = match_value(value, one.operator, one.values)
+        found = self.read(find_by_trial(match))
+        return self._invert(found) if one.operator == "is null" else found
+
     def _walk_statuses(self, one: Comparison) -> RunSet | None:
         if one.operator in ("is null", "exists", "is comparable"):
             return NOBODY if one.operator == "is null" else self._whole
@@ -212,19 +239,43 @@ class RunSets:
         return None if found is None else self._whole & ~found
 
 
-def read_runs(connection: Connection, statement: Fragment) -> list[int]:
+@decoding_rows
+def read_runs(connection: Connection, statement: Fragment) -> array[int]:
     """Read the row ids that a statement lists in its column `run`, in its order."""
+    return array("q", _read_list(connection, statement))
+
+
+@decoding_rows
+def _read_set(connection: Connection, statement: Fragment, size: int) -> RunSet:
+    return pack(_read_list(connection, statement), size)
+
+
+def _read_list(connection: Connection, statement: Fragment) -> list[int]:
     found = connection.value(_GATHER.format(statement=statement.sql), statement.values)
     runs: list[int] = json.loads(found)
     return runs
 
 
-def pack(runs: Sequence[int]) -> RunSet:
-    """Return the set of runs, given by row id."""
-    marks = bytearray(max(runs, default=0) + 1)
+def can_use_sets(connection: Connection) -> bool:
+    """Return whether the row ids of the runs are such as exptrack gives."""
+    first, last = connection.value(FIRST_RUN), connection.value(LAST_RUN)
+    return first is not None and first >= 0 and last < MOST_ROW_IDS
+
+
+def pack(runs: Sequence[int], size: int) -> RunSet:
+    """Return the set of runs, given by row ids below `size`. Others are of no run of the file."""
+    if runs and (min(runs) < 0 or max(runs) >= size):
+        runs = [run for run in runs if 0 <= run < size]
+    marks = bytearray(size)
     for run in runs:
         marks[run] = 1
     return int.from_bytes(marks, "little")
+
+
+def mark(runs: Sequence[int]) -> bytes | None:
+    """Return runs of the file as `IS_MEMBER` takes them; None if their row ids are too large."""
+    last = max(runs, default=0)
+    return None if last >= MOST_ROW_IDS else to_bytes(pack(runs, last + 1))
 
 
 def to_bytes(found: RunSet) -> bytes:

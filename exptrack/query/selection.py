@@ -36,6 +36,7 @@ from exptrack.query.run_sets import (
     SCAN_SHARE,
     RunSet,
     RunSets,
+    can_use_sets,
     read_runs,
     to_bytes,
     unpack,
@@ -123,13 +124,12 @@ class Selection:
         sql = f"SELECT {of_driver} FROM ({driver.sql}) AS d{run} WHERE {test.sql.format(id='d.run')}"
         return Fragment(sql, driver.values + test.values)
 
-    def find_members(self) -> RunSet:
-        """Return the runs as a set."""
+    def find_members(self) -> Sequence[int]:
+        """Return the row ids of the runs, in any order."""
         self.use_sets()
         if self._members is None:
-            sets = RunSets(self._connection, self._compiler, self._dead)
-            return sets.read(self.compile_members())
-        return self._members
+            return read_runs(self._connection, self.compile_members())
+        return unpack(self._members)
 
     def use_sets(self) -> None:
         """Find the runs as a set, unless a condition leads to few of them.
@@ -142,6 +142,8 @@ class Selection:
         self._has_looked = True
         conditions = self._condition.conditions
         if not conditions or int(self._connection.value(LAST_RUN) or 0) <= FEW_FOR_SETS:
+            return
+        if not can_use_sets(self._connection):
             return
         for one in conditions:
             found = self._compiler.find_candidates(one)
@@ -182,13 +184,12 @@ class Selection:
             return array("q", [one.run for one in self.rows(limit)])
         self.use_sets()
         if not self._walks(None):
-            return array("q", read_runs(self._connection, self.compile_list(None)))
+            return read_runs(self._connection, self.compile_list(None))
         found = array("q")
         for part in self.compile_order():
             found.extend(read_runs(self._connection, part))
         if len(found) < self.count():
-            members = read_runs(self._connection, self.compile_members())
-            found.extend(sorted(set(members).difference(found), reverse=True))
+            found.extend(sorted(set(self.find_members()).difference(found), reverse=True))
         return found
 
     def _read(self, statement: Fragment) -> list[SelectedRun]:

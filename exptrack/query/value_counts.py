@@ -19,7 +19,7 @@ from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS, STATES
 from exptrack.query.conditions import FACTS, Field
 from exptrack.query.fields import ALWAYS_LOGGED, OF_RUNS
 from exptrack.query.names import find_key, find_metric
-from exptrack.query.run_sets import COUNT_ALL, IS_MEMBER, SCAN_SHARE, RunSet, to_bytes, unpack
+from exptrack.query.run_sets import COUNT_ALL, IS_MEMBER, SCAN_SHARE, mark
 from exptrack.records import RunStatus, TrialState
 from exptrack.validation import EXACT_INT
 
@@ -87,10 +87,12 @@ def can_count(field: Field) -> bool:
 
 
 @decoding_rows
-def count_values(connection: Connection, runs: RunSet | None, field: Field, dead: Sequence[int]) -> ValueCounts:
+def count_values(
+    connection: Connection, runs: Sequence[int] | None, field: Field, dead: Sequence[int]
+) -> ValueCounts:
     """Count the values of a field over these runs, or over all; `dead` runs count as interrupted."""
     every = int(connection.value(COUNT_ALL))
-    total = every if runs is None else runs.bit_count()
+    total = every if runs is None else len(runs)
     if field.kind == "fact" and field.name in SETS:
         return _count_words(connection, runs, field.name, total)
     if field.kind == "fact":
@@ -98,19 +100,20 @@ def count_values(connection: Connection, runs: RunSet | None, field: Field, dead
     else:
         count = _count_configs if field.kind == "config" else _count_metrics
         # Few runs are sought. Where they are many, each entry of an index is tested.
-        if runs is not None and total * SCAN_SHARE <= every:
-            counts = count(connection, field, {"runs": json.dumps(unpack(runs))}, None)
+        members = None if runs is None or total * SCAN_SHARE <= every else mark(runs)
+        if members is not None:
+            counts = count(connection, field, {"members": members}, " AND {member}")
         elif runs is not None:
-            counts = count(connection, field, {"members": to_bytes(runs)}, " AND {member}")
+            counts = count(connection, field, {"runs": json.dumps(list(runs))}, None)
         else:
             counts = count(connection, field, {}, "")
     held = [(value, count) for value, count in counts if value is not None]
     return ValueCounts(total, total - sum(count for _value, count in held), held)
 
 
-def _count_words(connection: Connection, runs: RunSet | None, name: str, total: int) -> ValueCounts:
+def _count_words(connection: Connection, runs: Sequence[int] | None, name: str, total: int) -> ValueCounts:
     words = SETS[name]
-    asked = {} if runs is None else {"runs": json.dumps(unpack(runs))}
+    asked = {} if runs is None else {"runs": json.dumps(list(runs))}
     gaps = {"word": words.word, "source": words.source}
     gaps["test"] = words.where("1" if runs is None else f"x.run {OF_RUNS}")
     having = int(connection.value(COUNT_HAVING.format(**gaps), asked))
@@ -118,9 +121,9 @@ def _count_words(connection: Connection, runs: RunSet | None, name: str, total: 
     return ValueCounts(total, total - having, [(row[0], row[1]) for row in found])
 
 
-def _count_facts(connection: Connection, runs: RunSet | None, name: str, dead: Sequence[int]) -> Counts:
+def _count_facts(connection: Connection, runs: Sequence[int] | None, name: str, dead: Sequence[int]) -> Counts:
     value = STATUS if name == "status" else FACT_VALUES[name]
-    asked = {} if runs is None else {"runs": json.dumps(unpack(runs))}
+    asked = {} if runs is None else {"runs": json.dumps(list(runs))}
     if name == "status":
         asked["dead"] = json.dumps(list(dead))
     convert = _CONVERTERS.get(FACTS[name], str)

@@ -40,6 +40,7 @@ HEADERS = {
 METHODS = ("GET", "HEAD", "POST")
 OWN_HEADER = "x-exptrack"
 TOKEN_HEADER = "x-exptrack-token"
+NO_TOKEN = "the token of this start is missing; open the address that 'exptrack ui' printed last"
 # A browser can send no header of ours for these; they take the token as a parameter too.
 WITHOUT_HEADER = ("/artifact/", "/thumbnail/", "/events")
 DATA = ("/api/", *WITHOUT_HEADER)
@@ -105,9 +106,7 @@ class Guard:
         if problem is None and scope["path"] == LOGIN:
             return self._log_in(scope)
         if problem is None and not self._is_let_in(scope, headers):
-            return _refuse(
-                scope, "TokenMissing", "the token is missing; open the address that 'exptrack ui' printed"
-            )
+            return _refuse(scope, "TokenMissing", NO_TOKEN)
         if problem is None and scope["method"] == "POST":
             problem = _find_simple_post(headers)
         return None if problem is None else _refuse(scope, "Forbidden", problem)

@@ -34,7 +34,7 @@ from exptrack.web import (
 from exptrack.web.api import make_routes
 from exptrack.web.page import Page
 from exptrack.web.security import Guard, make_token, write_login
-from exptrack.web.static_files import ROUTES
+from exptrack.web.static_files import ROUTES, read_files
 
 HOST = "127.0.0.1"
 FIRST_PORT = 7070
@@ -55,6 +55,7 @@ HANDLERS = [
 
 def make_app(page: Page, port: int, token: str) -> ASGIApp:
     """Return the app that serves a page on a port to the holder of a token."""
+    read_files()  # now, and not while the first visitor waits
     routes = [
         *make_routes(page, HANDLERS),
         *api_changes.make_routes(page),

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exptrack.web.bundle import VENDORED, Bundler
+from exptrack.web.bundle import FIRST, VENDORED, Bundler
 from exptrack.web.encoding import refuse
 
 ROOT = Path(__file__).parent / "static"
@@ -54,6 +54,8 @@ class StaticFiles:
         self._bundler = Bundler(files, self.base)
         self.shell = files[SHELL].decode().replace("/static/", self.base).encode()
         self._bundles: dict[str, bytes] = {}
+        for first in (FIRST, STYLES):
+            self.find_bundle(first)
 
     def find(self, path: str) -> bytes | None:
         """Return a file as it lies; None if there is none."""

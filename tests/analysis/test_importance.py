@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import sys
 from collections.abc import Callable
 
@@ -69,6 +70,32 @@ def test_spearman_is_scipy_s_and_eta_squared_that_of_kruskal(trained: Archive) -
     ]
     expected = stats.kruskal(*groups).statistic / (len(losses) - 1)
     assert found["optimizer"].importance == pytest.approx(expected, abs=1e-12)
+
+
+def test_groups_see_a_bend_and_chance_scores_nothing(archive: Archive) -> None:
+    chance = random.Random(3)
+    for _ in range(400):
+        lr = 10 ** chance.uniform(-5, -1)
+        config = {"lr": lr, "noise": chance.random(), "name": chance.choice("abcdefgh")}
+        finished(archive, config, loss=(math.log10(lr) + 3) ** 2)
+    found = {one.key: one for one in archive.importance("loss", method="groups")}
+    assert next(iter(found)) == "lr"
+    assert found["lr"].importance > 0.8
+    assert {key for key, one in found.items() if one.importance > 0.03} == {"lr"}
+    assert {one.method for one in found.values()} == {"groups"}
+    assert archive.importance("loss")[0].importance < 0.1  # ranks do not see it
+
+
+def test_groups_are_adjusted_eta_squared_of_ranks_with_missing_values_as_a_group(archive: Archive) -> None:
+    losses = {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 9.0], None: [6.0, 7.0, 8.0]}
+    for kind, values in losses.items():
+        for loss in values:
+            finished(archive, {} if kind is None else {"kind": kind}, loss=loss)
+    (found,) = archive.importance("loss", method="groups")
+    means, whole = [2.0, 6.0, 7.0], sum((rank - 5) ** 2 for rank in range(1, 10))
+    eta = sum(3 * (mean - 5) ** 2 for mean in means) / whole
+    assert found.importance == pytest.approx(1 - (1 - eta) * 8 / 6)
+    assert (found.key, found.runs, found.values) == ("kind", 9, 3)
 
 
 def test_the_forest_sees_a_bend_and_gives_the_same_answer_again(archive: Archive) -> None:

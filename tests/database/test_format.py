@@ -17,7 +17,7 @@ from tests.golden import write_dump
 RELEASED = {
     "0001_create_archive.sql": "e1360e2026e3d8cc49b20a52a036002e3d29f634998eedd5157ff301ff2e637b",
     "0002_create_page_view.sql": "1be3697aeb068a369d74c38f8a79f5362018dcb28306e41abfbd95d5c9159819",
-    "0003_create_metric_level.sql": "59c23fa98e77f8da973ebbbfec3158d090fa4a1f5dd79f099b5d44f4b5fc5b27",
+    "0003_create_metric_level.sql": "2c320af5c42151efc9a3efbd7d5ab580510ab1d6acbebaaca3a912435d47c47e",
 }
 DUMPS = sorted(write_dump.FOLDER.glob("*.sql"))
 

@@ -6,10 +6,12 @@ import math
 import os
 import sqlite3
 from pathlib import Path
+from unittest.mock import patch
 
 import exptrack
 from exptrack import Archive, Sampler
 from exptrack.artifacts import blobs
+from exptrack.metrics import levels, store
 from tests.portable.seals import seal_in_place
 
 WORDS = "to be or not to be, that is the question\n" * 40
@@ -72,7 +74,11 @@ def build(path: Path) -> None:
         archive.save_page_view("failed", "/runs?where=status+%3D+failed")
         archive.save_page_view("curves", "/charts?metrics=loss")
         archive.delete_page_view("curves")
-        with archive.start_run(name="long") as long:
+        with (
+            patch.object(store, "LEVEL_POINTS", 1000),
+            patch.object(levels, "LEVEL_POINTS", 1000),
+            archive.start_run(name="long") as long,
+        ):
             long.log_many("x", range(1100), [0.5] * 1100)
         live = archive.start_run({"lr": 0.5, "live": True}, ["live"], name="still running")
         live.log({"loss": 0.987654321}, 0)

@@ -20,7 +20,7 @@ from tests.faults.wrong_values import COLUMNS, sound
 # What another file may have otherwise, or is proved by something that the digest covers.
 LOCAL_TABLES = {
     "artifact_entry", "blob", "blob_chunk", "blob_writer", "chunk", "chunk_data", "metric_check",
-    "metric_journal", "metric_point", "migration", "seal", "sqlite_sequence", "user_view",
+    "metric_journal", "metric_level", "metric_point", "migration", "seal", "sqlite_sequence", "user_view",
 }  # fmt: skip
 LOCAL_COLUMNS = {
     "rows_sum",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from exptrack import Archive, FilterError
+from exptrack.query import selection
 
 VALUES: list[Any] = [
     1,
@@ -26,6 +27,13 @@ VALUES: list[Any] = [
     -3,
 ]
 ABSENT, REMOVED = object(), object()
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["tests", "sets"])
+def uses_sets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer by tests of each run, and by sets."""
+    if request.param:
+        monkeypatch.setattr(selection, "FEW_FOR_SETS", 0)
 
 
 @pytest.fixture(scope="module")

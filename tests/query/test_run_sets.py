@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from exptrack import Archive
 from exptrack.query import field_summary, selection
 from exptrack.query.conditions import And
 from exptrack.query.run_query import RunQuery
-from exptrack.query.run_sets import pack, to_bytes, unpack
+from exptrack.query.run_sets import mark, pack, unpack
 from tests.query.test_selection import CONDITIONS, ORDERS, RUNS, Model, build, holds, in_order
 
 NEVER = 10**9
@@ -49,9 +50,11 @@ def ids(archive: Archive, query: RunQuery) -> list[str]:
 
 
 def test_a_set_has_the_runs_that_were_put_into_it() -> None:
-    assert unpack(pack([])) == []
-    assert unpack(pack([5, 1, 300])) == [1, 5, 300]
-    assert to_bytes(pack([2])) == b"\0\0\1"
+    assert unpack(pack([], 3)) == []
+    assert unpack(pack([5, 1, 300], 301)) == [1, 5, 300]
+    assert unpack(pack([-1, 2**60, 2, 3], 3)) == [2]
+    assert mark([2]) == b"\0\0\1"
+    assert mark([2**60]) is None
 
 
 @pytest.mark.parametrize("text", FILTERS)
@@ -155,3 +158,25 @@ def test_sets_are_read_once_until_the_file_changes(tmp_path: Path, choose: Calla
         assert walks() > 2
         assert query.count() == before - 1
         assert walks() == 0
+
+
+def test_row_ids_that_no_memory_holds_are_answered_run_by_run(
+    tmp_path: Path, choose: Callable[[int], None]
+) -> None:
+    """A file that was made to harm has them."""
+    choose(0)
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive:
+        archive.record_runs(make_records(20))
+        expected = archive.runs().where("config.lr < 1").count()
+    raw = sqlite3.connect(path)
+    raw.executescript(
+        "UPDATE run SET id = 4611686018427387904 WHERE id = 20; UPDATE run SET id = -7 WHERE id = 19"
+    )
+    raw.close()
+    with Archive(path, mode="ro") as archive:
+        query = archive.runs().where("status != running")
+        assert len(query.index()) == query.count() == query.rows(["run_id"]).total == 20
+        assert query.where("config.lr < 1").count() == expected - 2  # whose values name no run any more
+        assert {one.name for one in query.fields()} >= {"config.lr", "metrics.loss"}
+        assert query.summarize("config.lr").runs == 20

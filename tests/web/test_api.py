@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from array import array
+from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +27,7 @@ from exptrack.web.curve_cache import KEY_BYTES, CurveCache, PackedCurve
 from exptrack.web.encoding import CURVE_COLUMNS, to_json
 from exptrack.web.page import Page
 from exptrack.web.server import make_app
+from tests.levels import RISING, let_short_series_have_levels, log, rows_of, scanning
 from tests.web.client import PORT, TOKEN, Answer, Client
 from tests.web.conftest import BINARY, TEXT, fill
 
@@ -217,6 +219,31 @@ def test_curves_are_those_of_the_archive(client: Client, lab: Archive, data: st.
                     for a, b in zip(found[name], lists[name], strict=True)
                 ]
                 assert all(same)
+
+
+def test_curves_of_ended_runs_come_from_levels_as_they_would_from_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_short_series_have_levels(monkeypatch)
+    answers = []
+    with Archive(tmp_path / "lab.db") as archive:
+        with archive.start_run() as run:
+            log(run, RISING)
+        assert rows_of(archive) == [("step", 8), ("time", 8)]
+    for reading in (nullcontext(), scanning()):  # each page has a cache of its own
+        page = Page(str(tmp_path / "lab.db"))
+        client = Client(make_app(page, PORT, TOKEN))
+        with reading:
+            asked: list[dict[str, Any]] = [
+                {"by": by, "buckets": buckets} for by in ("step", "time") for buckets in (3, 6, 50)
+            ]
+            answers.append(
+                [read_curves(client.get("/api/series", runs=run.run_id, metrics="y", **one)) for one in asked]
+            )
+        page.close()
+    found, expected = ([(header["width"], curves) for header, curves in one] for one in answers)
+    assert found == expected
+    assert [width for width, _ in found] == [16, 8, 1, 0.016, 0.008, 0.001]
 
 
 def test_only_runs_that_have_grown_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

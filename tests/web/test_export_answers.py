@@ -150,6 +150,7 @@ def test_comparisons(client: Client, packed: Path, archive: Archive) -> None:
             urls.append(url("/api/groups", keys=["optim.name", "model.depth"], metric=metric, **asked))
             urls.append(url("/api/groups", keys=["lr"], metric=metric, **asked))
             urls.append(url("/api/importance", metric=metric, **asked))
+            urls.append(url("/api/importance", metric=metric, method="groups", **asked))
     compare(client, packed, urls)
 
 

@@ -27,26 +27,21 @@ function beginRows({ where, order, columns, grouping }) {
     return begun;
 }
 
-let early = null; // Rows that were begun before there was a view.
+let early = null; // Rows that were begun before the view asks for them.
 
-/** Begins rows for the view that comes. Resolves when they are there, or the view can tell why they are not. */
+/** Begins rows that a view will ask for. Resolves when they are there or cannot be read; the view tells why. */
 export function beginEarly(asked) {
+    early?.abort.abort();
     early = beginRows(asked);
     return early.opening.catch(() => {});
 }
 
-function takeEarly(key) {
-    const taken = early?.key === key ? early : null;
-    early = null;
-    return taken;
-}
-
-/** Returns {rows, problem, isLoading, reopen}. `grouping` is {keys, metric} or null; `isAtTop` is asked. */
+/**
+ * Returns {rows, problem, isLoading, reopen, begin}. `grouping` is {keys, metric} or null; `isAtTop` is asked.
+ */
 export function useRows({ where, order, columns, grouping, open, isAtTop }) {
     const key = keyOf({ where, order, grouping });
-    const [first] = useState(() => takeEarly(key));
-    const waiting = useRef(first);
-    const [shown, setShown] = useState(first?.isOpen ? first.rows : null);
+    const [shown, setShown] = useState(() => (early?.isOpen && early.key === key ? early.rows : null));
     const [problem, setProblem] = useState(null);
     const [isLoading, setLoading] = useState(shown === null);
     const [attempt, setAttempt] = useState(0);
@@ -56,11 +51,11 @@ export function useRows({ where, order, columns, grouping, open, isAtTop }) {
 
     // At once, and not after the next frame: the server reads while the browser draws.
     useLayoutEffect(() => {
-        const begun = waiting.current ?? beginRows({ where, order, columns, grouping });
+        const begun = early?.key === key ? early : beginRows({ where, order, columns, grouping });
         const { rows } = begun;
-        waiting.current = null;
+        early = null;
         rows.onChange = () => redraw((before) => before + 1);
-        if (begun.isOpen) return undefined;
+        if (rows === newest.current.shown) return undefined;
         setLoading(true);
         begun.opening.then(
             () => {
@@ -105,5 +100,7 @@ export function useRows({ where, order, columns, grouping, open, isAtTop }) {
             }),
         [],
     );
-    return { rows: shown, problem, isLoading, reopen };
+    /** Begins other rows before the address asks for them. */
+    const begin = (asked) => keyOf(asked) !== key && beginEarly(asked);
+    return { rows: shown, problem, isLoading, reopen, begin };
 }

@@ -90,11 +90,15 @@ function Brushed({ where, conditions, brushes, chosen, axisFor, setBrush, route 
         <button onClick=${() => route.set({ brush: null })}>Clear</button></span></div>`;
 }
 
+/** How much of the runs has been read, if it is not all. */
+const Share = ({ of: share }) =>
+    share < 1 && html`<progress value=${share} aria-label="Reading runs"></progress>`;
+
 function Word({ drawn, total, share }) {
     const parts = [plural(drawn, "run")];
     if (total > MOST_RUNS) parts.push(`the newest of ${count(total)}; filter to see others`);
     return html`<span class="soft explore-word" role="status">${parts.join(", ")}${
-        share < 1 && html` <progress value=${share} aria-label="Reading runs"></progress>`
+        share < 1 && html` <${Share} of=${share} />`
     }</span>`;
 }
 
@@ -218,6 +222,7 @@ export default function Explore({ route }) {
     return html`<div class="view explore-view" aria-busy=${isBusy ? "true" : "false"}>
         <${FilterLine} text=${where} problem=${problem ?? null} inputRef=${input}
             onApply=${(text, push) => route.set({ where: text || null }, { push })} />
+        ${isBusy && html`<p class="reading" role="status">Reading the runs… <${Share} of=${share} /></p>`}
         ${failed && html`<${Problem} error=${failed} retry=${() => setTurn(turn + 1)} />`}
         ${rows !== null && rows.length === 0 && html`<${Nothing} where=${where} route=${route} />`}
         ${

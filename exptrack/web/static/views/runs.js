@@ -66,7 +66,7 @@ export default function Runs({ route }) {
     );
     const needed = useMemo(() => fieldsOf(names), [names]);
     const isAtTop = () => (scroller.current?.scrollTop ?? 0) === 0 && (cursor ?? 0) === 0;
-    const { rows, problem, isLoading, reopen } = useRows({
+    const { rows, problem, isLoading, reopen, begin } = useRows({
         where,
         order: query.order,
         columns: needed,
@@ -75,13 +75,21 @@ export default function Runs({ route }) {
         isAtTop,
     });
 
+    /** Changes what is asked for. The server reads it while the browser draws the new address. */
+    const askFor = (changes, params, push = true) => {
+        const next = { ...query, ...changes };
+        begin({ where: conditionsOf(next), order: next.order, columns: needed, grouping });
+        route.set(params, { push });
+    };
     const total = rows?.runs ?? rows?.total ?? null;
     useEffect(() => setOpened(rows), [rows]);
     useEffect(() => {
         document.title = "Runs · exptrack";
     }, []);
+    const counted = useRef(null); // The stamp of which the count of all runs is.
     useEffect(() => {
-        if (rows) readArchive();
+        if (counted.current !== null) readArchive();
+        counted.current = stamp;
     }, [stamp]);
     useEffect(() => {
         onEdited.value = (ids) => rows?.reread(ids);
@@ -170,9 +178,12 @@ export default function Runs({ route }) {
     };
     const sort = (name, add) => {
         const firstDown = name === "started" || describe(name, infos, {}).number;
-        route.set({ order: nextOrder(query.order, name, firstDown, add) }, { push: true });
+        const order = nextOrder(query.order, name, firstDown, add);
+        askFor({ order }, { order });
     };
     const sparkline = useMemo(() => query.spark && sparkColumn(query.spark), [query.spark]);
+    // A new filter alone draws no row again; its rows do, when they come.
+    const looks = String([...route.params].filter(([name]) => name !== "where" && name !== "facet"));
     const columns = useMemo(() => {
         const described = names.map((name) => {
             const column = describe(name, infos, widths);
@@ -203,13 +214,13 @@ export default function Runs({ route }) {
         const isPinned = (column) => column.pinned;
         const isFree = (column) => !column.pinned;
         return [lead, ...described.filter(isPinned), ...spark, ...described.filter(isFree)];
-    }, [names, infos, widths, query, grouping, rows, size, total]);
+    }, [names, infos, widths, looks, grouping, rows, size, total]);
 
     const choose = (field, chosen) => {
         const facets = new Map(query.facets);
         if (chosen.length) facets.set(field, chosen);
         else facets.delete(field);
-        route.set(writeFacets(facets), { push: true });
+        askFor({ facets }, writeFacets(facets));
     };
     const isBare = archive.value?.runs === 0 && total === 0;
     if (isBare) return html`<${NoRuns} name=${archive.value.name} />`;
@@ -222,7 +233,7 @@ export default function Runs({ route }) {
                 aria-label="Facets" onClick=${() => setShowsFacets(!showsFacets)}>
                 <${Icon} name="sliders-horizontal" /></button>
             <${FilterLine} text=${query.filter} problem=${problem} inputRef=${filterInput}
-                onApply=${(text, isFinal) => route.set({ where: text || null }, { push: isFinal })} />
+                onApply=${(text, isFinal) => askFor({ filter: text }, { where: text || null }, isFinal)} />
             <${Tools} query=${query} names=${names} pinned=${pinned} fields=${fields ?? []} total=${of}
                 set=${route.set} onCsv=${() => exportCsv(null, tableQuery, names)} />
         </div>

@@ -10,6 +10,8 @@ import { leafValue, metricNumber } from "./values.js";
 import { STATISTICS } from "./vocabulary.js";
 
 const LEAST_RUNS = 3; // Two points always lie on a line.
+const MOST_GROUPS = 8; // of the numbers of one key
+const LEAST_IN_GROUP = 3;
 const SAMPLE = 2_000; // Runs tell as much as 100,000 do.
 
 /** Compares every config key that one of the runs has; values are compared with their types. */
@@ -167,7 +169,7 @@ function describeSpread(values) {
 
 function rankKeys(question) {
     const method = question.text("method", "spearman");
-    if (method !== "spearman") {
+    if (method !== "spearman" && method !== "groups") {
         throw new Problem(
             "NotAvailable",
             "a forest needs Python; choose ranks, or open the archive by 'exptrack ui'",
@@ -177,14 +179,15 @@ function rankKeys(question) {
     const most = question.whole("sample", SAMPLE);
     if (finite.size < LEAST_RUNS) {
         const name = question.require("metric");
-        const needs = `spearman needs ${LEAST_RUNS} completed runs with a finite value of '${name}'`;
+        const needs = `${method} needs ${LEAST_RUNS} completed runs with a finite value of '${name}'`;
         throw new Problem("InvalidValueError", `${needs}; there are ${finite.size}`);
     }
     if (most > 0 && finite.size > most) thin(finite, most);
     const found = [];
     const ranks = new Map(zip([...finite.keys()], rankValues([...finite.values()])));
     for (const [key, stored] of readAllLeaves([...finite.keys()])) {
-        const one = rateKey(key, stored, finite, ranks);
+        const rate = method === "groups" ? rateByGroups : rateKey;
+        const one = rate(key, stored, finite, ranks);
         if (one) found.push(one);
     }
     found.sort((a, b) => b.importance - a.importance || compareText(a.key, b.key));
@@ -237,6 +240,44 @@ function rateKey(key, stored, finite, ranks) {
         runs: finite.size,
         values: groups.size,
     };
+}
+
+function rateByGroups(key, stored, finite, ranks) {
+    const held = new Map([...finite.keys()].map((run) => [run, stored.get(run) ?? null]));
+    const values = new Set([...held.values()].map(identify)).size;
+    const kinds = [...stored.values()].map(([kind]) => kind);
+    const isNumeric =
+        kinds.every((kind) => ["int", "float", "null"].includes(kind)) && kinds.some((kind) => kind !== "null");
+    const groupOf = isNumeric
+        ? cutNumbers(held)
+        : new Map([...held].map(([run, leaf]) => [run, identify(leaf)]));
+    const groups = new Map();
+    for (const [run, rank] of ranks) {
+        const name = groupOf.get(run);
+        if (!groups.has(name)) groups.set(name, []);
+        groups.get(name).push(rank);
+    }
+    const runs = finite.size;
+    if (groups.size < 2 || groups.size >= runs) return null;
+    const left = ((1 - etaSquared([...groups.values()])) * (runs - 1)) / (runs - groups.size);
+    return { key, importance: Math.max(0, 1 - left), method: "groups", correlation: null, runs, values };
+}
+
+/** The group of each run: about as many runs in each, equal numbers together, null for no number. */
+function cutNumbers(held) {
+    const numbers = new Map([...held].map(([run, leaf]) => [run, leaf === null ? null : numberOf(leaf)]));
+    const counts = new Map();
+    for (const one of numbers.values()) if (one !== null) counts.set(one, (counts.get(one) ?? 0) + 1);
+    const most = Math.min(MOST_GROUPS, Math.max(2, Math.floor(held.size / LEAST_IN_GROUP)));
+    if (counts.size <= most) return numbers;
+    const size = sum([...counts.values()]) / most;
+    const places = new Map();
+    let below = 0;
+    for (const one of [...counts.keys()].sort((a, b) => a - b)) {
+        places.set(one, Math.floor((below + counts.get(one) / 2) / size));
+        below += counts.get(one);
+    }
+    return new Map([...numbers].map(([run, one]) => [run, one === null ? null : places.get(one)]));
 }
 
 /** Ranks from 1; equal values share their mean rank. */

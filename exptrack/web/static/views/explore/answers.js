@@ -5,13 +5,15 @@ import { dark } from "../../colors.js";
 import { Figure, Pick } from "../../components/figure.js";
 import { useLoad } from "../../components/load.js";
 import { number, numeric, value, visible } from "../../format.js";
-import { groupConditions } from "../../runs/conditions.js";
+import { groupConditions, keyPathOf } from "../../runs/conditions.js";
 import { labelOf } from "../../runs/columns.js";
 import { splitMetric } from "../../runs/groups.js";
 import { barsOption } from "../sweep/charts.js";
 import { groupsOption } from "./charts.js";
 
+// Ranks see only what rises or falls all the way, and a learning rate has its best place in between.
 const METHODS = [
+    ["groups", "by groups"],
     ["spearman", "by ranks"],
     ["forest", "by a forest"],
 ];
@@ -24,7 +26,7 @@ const ask = (path, metric, params, signal) => {
 
 export function Importance({ asked, where, state, route }) {
     const { metric } = state;
-    const method = route.params.get("method") ?? "spearman";
+    const method = route.params.get("method") ?? "groups";
     const found = useLoad(
         async (signal) => (metric ? ask("/api/importance", metric, { where, method }, signal) : null),
         [...asked, method],
@@ -45,7 +47,7 @@ export function Importance({ asked, where, state, route }) {
     return html`<${Figure} title=${`What matters for ${metric ? labelOf(metric) : "a metric"}`} option=${option}
         empty=${empty && visible(empty)} height=${380}
         tools=${html`<${Pick} label="Method" value=${method} options=${METHODS}
-            onChange=${(one) => route.set({ method: one === "spearman" ? null : one })} />`}
+            onChange=${(one) => route.set({ method: one === "groups" ? null : one })} />`}
         label=${`How much of ${metric} each config key explains`}
         table=${() => ({
             columns: ["key", "importance", "correlation", "runs", "values"],
@@ -59,12 +61,6 @@ export function Importance({ asked, where, state, route }) {
         })} />`;
 }
 
-/** The path of a config key, from its field. */
-const pathOf = (field) => {
-    const text = field.replace(/^config\./, "");
-    return text.startsWith('"') ? JSON.parse(text) : text;
-};
-
 export function Groups({ asked, where, state, axes, options, route }) {
     const { metric } = state;
     const keys = options.find(({ label }) => label === "Config")?.options ?? [];
@@ -75,11 +71,11 @@ export function Groups({ asked, where, state, axes, options, route }) {
     const found = useLoad(
         async (signal) =>
             metric && fields.length
-                ? ask("/api/groups", metric, { where, keys: fields.map(pathOf) }, signal)
+                ? ask("/api/groups", metric, { where, keys: fields.map(keyPathOf) }, signal)
                 : null,
         [...asked, fields.join("\u0000")],
     );
-    const pairs = fields.map((field) => ({ field, path: pathOf(field) }));
+    const pairs = fields.map((field) => ({ field, path: keyPathOf(field) }));
     const groups = useMemo(
         () =>
             (found.data?.groups ?? []).map((group) => ({

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,20 @@ def test_the_conditions_of_a_group_select_its_runs(archive: Archive) -> None:
         for condition in conditions:
             query = query.where(condition)
         assert {run.run_id for run in query} == set(group.run_ids), conditions
+
+
+def test_the_path_of_a_key_is_what_groups_take(tmp_path: Path) -> None:
+    keys = ["plain", "a.b", "with blank", 'q"x', "back\\slash", "and", "ünï ☃", "'", "(", "1e5", ""]
+    with Archive(tmp_path / "lab.db") as archive:
+        for number in range(2):
+            with archive.start_run({"top": dict.fromkeys(keys, number), "c d": {"e.f": number}}) as run:
+                run.log({"acc": 0.5})
+        fields = [field.name for field in archive.fields() if field.kind == "config"]
+        paths = evaluate("runs/conditions.js", "input.map(module.keyPathOf)", fields)
+        assert len(set(paths)) == len(keys) + 1
+        for path in paths:
+            groups = archive.group_by([path], "acc")
+            assert [group.config for group in groups] == [{path: 0}, {path: 1}]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,22 @@ export function configField(path) {
     return `config.${plain.test(path) ? path : JSON.stringify(path)}`;
 }
 
+/**
+ * The path of a config key as the library writes it, from its field. A field has quotes around what a filter
+ * would not read, as a blank; a path has them only around parts that are empty or have a dot or a quote.
+ */
+export function keyPathOf(field) {
+    const parts = field.replace(/^config\./, "").match(/"(?:[^"\\]|\\.)*"|[^."]+/gs) ?? [];
+    return parts
+        .map((part) => (part.startsWith('"') ? part.slice(1, -1).replace(/\\(.)/gs, "$1") : part))
+        .map((key) =>
+            key === "" || /[."]/.test(key)
+                ? `"${key.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`
+                : key,
+        )
+        .join(".");
+}
+
 /** Writes the conditions of a group: its config values, and the keys that its runs lack. */
 export function groupConditions(config, fields) {
     return fields.map(({ field, path }) => {

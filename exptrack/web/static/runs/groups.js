@@ -6,15 +6,9 @@ import { html } from "../vendor/ui.js";
 import { get } from "../api.js";
 import { Icon } from "../components/icons.js";
 import { count, exact, number, plural, value, visible } from "../format.js";
-import { groupConditions } from "./conditions.js";
+import { groupConditions, keyPathOf } from "./conditions.js";
 import { joinWhere } from "./query.js";
 import { RunRows } from "./rows.js";
-
-/** The path of a config key or its value in a group, from the field of the filter language. */
-const pathOf = (field) => {
-    const text = field.replace(/^config\./, "");
-    return text.startsWith('"') ? JSON.parse(text) : text;
-};
 
 /** The metric and the statistic of a field: metrics.acc.max is ["acc", "max"]. */
 export function splitMetric(field) {
@@ -28,7 +22,7 @@ export function splitMetric(field) {
 export class GroupedRows {
     constructor({ query, keys, metric, columns, onChange, onError }) {
         Object.assign(this, { query, metric, columns, onChange, onError });
-        this.fields = keys.map((field) => ({ field, path: pathOf(field) }));
+        this.fields = keys.map((field) => ({ field, path: keyPathOf(field) }));
         this.segments = [];
         this.total = 0;
         this.runs = 0;

@@ -5,7 +5,7 @@ import { dark } from "../../colors.js";
 import { Figure, Pick } from "../../components/figure.js";
 import { useLoad } from "../../components/load.js";
 import { number, numeric, value, visible } from "../../format.js";
-import { groupConditions } from "../../runs/conditions.js";
+import { groupConditions, keyPathOf } from "../../runs/conditions.js";
 import { labelOf } from "../../runs/columns.js";
 import { splitMetric } from "../../runs/groups.js";
 import { barsOption } from "../sweep/charts.js";
@@ -61,12 +61,6 @@ export function Importance({ asked, where, state, route }) {
         })} />`;
 }
 
-/** The path of a config key, from its field. */
-const pathOf = (field) => {
-    const text = field.replace(/^config\./, "");
-    return text.startsWith('"') ? JSON.parse(text) : text;
-};
-
 export function Groups({ asked, where, state, axes, options, route }) {
     const { metric } = state;
     const keys = options.find(({ label }) => label === "Config")?.options ?? [];
@@ -77,11 +71,11 @@ export function Groups({ asked, where, state, axes, options, route }) {
     const found = useLoad(
         async (signal) =>
             metric && fields.length
-                ? ask("/api/groups", metric, { where, keys: fields.map(pathOf) }, signal)
+                ? ask("/api/groups", metric, { where, keys: fields.map(keyPathOf) }, signal)
                 : null,
         [...asked, fields.join("\u0000")],
     );
-    const pairs = fields.map((field) => ({ field, path: pathOf(field) }));
+    const pairs = fields.map((field) => ({ field, path: keyPathOf(field) }));
     const groups = useMemo(
         () =>
             (found.data?.groups ?? []).map((group) => ({

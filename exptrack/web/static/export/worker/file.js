@@ -38,8 +38,7 @@ const describeArchive = () => ({
 
 /** The bytes of stored levels of metrics; older formats have none. */
 function countLevels() {
-    if (!value("SELECT count(*) FROM sqlite_schema WHERE name = 'metric_level'")) return 0;
-    return value("SELECT coalesce(sum(length(data)), 0) FROM metric_level");
+    return value(HAS_LEVELS) ? value(LEVEL_BYTES) : 0;
 }
 
 function showFile() {

@@ -15,7 +15,16 @@ import pytest
 import exptrack
 from benchmarks.make_archive import make_records
 from exptrack import Archive, RecordedRun
-from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS, STATES, TRASHED, Fragment
+from exptrack.query import run_sets
+from exptrack.query.compiler import (
+    FACT_VALUES,
+    METRIC_VALUES,
+    SETS,
+    STATES,
+    TRASHED,
+    Compiler,
+    Fragment,
+)
 from exptrack.query.fields import OF_RUNS
 from exptrack.query.ranking import BEST
 from exptrack.query.run_query import RunQuery
@@ -406,6 +415,28 @@ def test_an_order_without_an_index_reads_each_run_once(filled: Archive, text: st
         # Only the runs are scanned; everything else about a run is sought by its row id.
         assert len(found) == 1
         assert re.match(r"SCAN r\b", found[0])
+
+
+# Of these no index has all values: each run is tested once.
+TESTED = "duration|host|branch|commit|parent is null|exists config|exists attr"
+# Names of tags, artifacts and notes are read to the end if a filter asks for those of all runs.
+WORDS = re.compile(r"SCAN x USING (COVERING )?INDEX \S+$|SCAN x$")
+
+
+@pytest.mark.parametrize("text", [text for text in SELECTIVE + UNLED if text])
+def test_sets_are_read_along_indexes(filled: Archive, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    read_list, found = run_sets._read_list, list[str]()
+
+    def look_and_read(connection: Any, statement: Fragment) -> list[int]:
+        found.extend(scans(filled, f"SELECT count(run) FROM ({statement.sql})", statement.values))
+        return read_list(connection, statement)
+
+    monkeypatch.setattr(run_sets, "_read_list", look_and_read)
+    condition = filled.runs().where(text)._condition
+    run_sets.RunSets(filled._connection, Compiler(filled._connection), ()).find(condition)
+    scanned = [step for step in found if not WORDS.match(step)]
+    assert len(scanned) <= (1 if re.search(TESTED, text) else 0), scanned
+    assert all(re.match(r"SCAN r\b", step) for step in scanned)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.metrics.axes import Grid, Range, StepAxis
 from exptrack.metrics.cells import Held, fill_cells, read_bounds, read_cells_of_steps
-from exptrack.metrics.levels import find_shift, has_levels, read_columns
+from exptrack.metrics.level_builder import find_shift
+from exptrack.metrics.levels import has_levels, read_columns
 from exptrack.metrics.series import SERIES_OF, check_range, float_array, int_array
 from exptrack.metrics.summary import LEVEL_POINTS, may_have_levels
 from exptrack.metrics.writer import drain_all

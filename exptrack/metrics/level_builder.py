@@ -18,11 +18,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from exptrack.metrics.level_cells import ROW, Cells, merge_cells, pack_rows, unpack_rows
+from exptrack.metrics.summary import LEVEL_POINTS
 
 MOST_BUCKETS = 1024
+NEAR = 256  # points; the end of a bucket is mostly nearer, and a search there stays in the processor's cache
+POINTS_A_BUCKET = 96  # at least, on average: so levels take about 2 % of what the points take
 STRIDES_A_BUCKET = 64  # at first; a level has 96 points a bucket or more
 SAMPLE, SAMPLES = 64, 16  # points over which a stride is taken, at least; and in how many places of many points
 LARGEST = 2.0**900  # sums of values up to here cannot exceed a double
+
+
+def count_buckets(points: int) -> int:
+    """Return how many buckets a level of so many points may have."""
+    return max(1, min(MOST_BUCKETS, points // POINTS_A_BUCKET))
+
+
+def find_shift(low: int, high: int, most: int) -> int:
+    """Return the exponent of the least power of two of which `most` buckets hold these positions."""
+    shift = max(0, ((high - low) // most).bit_length() - 1)
+    while (high >> shift) - (low >> shift) >= most:
+        shift += 1
+    return shift
 
 
 class AxisCells:
@@ -129,7 +145,9 @@ class LevelBuilder:
         while begin < count:
             if steps[begin] >= by_step.end:
                 by_step.begin(steps[begin])
-            end = bisect_left(steps, by_step.end, begin)
+            near = begin + NEAR
+            end = near if near < count and steps[near] >= by_step.end else count
+            end = bisect_left(steps, by_step.end, begin, end)
             if by_time is not None:
                 if times_ms[begin] >= by_time.end:
                     by_time.begin(times_ms[begin])
@@ -171,7 +189,12 @@ class LevelBuilder:
 
 
 def _guess_shift(positions: Sequence[int]) -> int:
-    """Return the power of two up to 64 times the least distance from one point to the next."""
+    """Return the power of two up to 64 times the least distance from one point to the next.
+
+    Many points make a level themselves, and its buckets only get wider.
+    """
+    if len(positions) >= LEVEL_POINTS:
+        return find_shift(positions[0], max(positions[0], positions[-1]), count_buckets(len(positions)))
     far = min(max(SAMPLE, len(positions) // SAMPLES), len(positions) - 1)
     if far < 1:
         return 0

@@ -25,12 +25,17 @@ from typing import Any, NamedTuple
 from exptrack.database.connection import Connection
 from exptrack.database.own_schema import has_table
 from exptrack.metrics.axes import Grid
-from exptrack.metrics.level_builder import MOST_BUCKETS, AxisCells, LevelBuilder
+from exptrack.metrics.level_builder import (
+    MOST_BUCKETS,
+    AxisCells,
+    LevelBuilder,
+    count_buckets,
+    find_shift,
+)
 from exptrack.metrics.level_cells import COLUMNS, Cells, decode_cells, encode_cells, merge_cells
 from exptrack.metrics.summary import LEVEL_POINTS
 from exptrack.shuffling import compress_shuffled, unshuffle
 
-POINTS_A_BUCKET = 96  # at least, on average: so levels take about 2 % of what the points take
 AXES = ("step", "time")
 ZSTD_LEVEL = 1
 WORTH_IT = 0.97
@@ -86,14 +91,6 @@ class LevelRow(NamedTuple):
     checksum: int
 
 
-def find_shift(low: int, high: int, most: int) -> int:
-    """Return the exponent of the least power of two of which `most` buckets hold these positions."""
-    shift = max(0, ((high - low) // most).bit_length() - 1)
-    while (high >> shift) - (low >> shift) >= most:
-        shift += 1
-    return shift
-
-
 def make_levels(parts: Sequence[LevelBuilder], count: int) -> list[Level]:
     """Return the levels of a series, all points of which were collected, in parts that follow one another.
 
@@ -101,7 +98,7 @@ def make_levels(parts: Sequence[LevelBuilder], count: int) -> list[Level]:
     """
     if count < LEVEL_POINTS or any(part.is_huge for part in parts):
         return []
-    most = min(MOST_BUCKETS, count // POINTS_A_BUCKET)
+    most = count_buckets(count)
     levels = [_join("step", [part.by_step for part in parts], most)]
     by_time = [part.by_time for part in parts if part.by_time is not None]
     is_ordered = all(one.last_ms <= other.first_ms for one, other in pairwise(parts))

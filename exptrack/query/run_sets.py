@@ -13,7 +13,9 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from itertools import compress, count
+from operator import and_, or_
 from typing import TypeAlias
 
 from exptrack.database.connection import Connection
@@ -92,25 +94,26 @@ class RunSets:
         return found
 
     def _find(self, condition: Condition) -> RunSet:
-        if isinstance(condition, Or):
-            found = NOBODY
-            for one in condition.conditions:
-                found |= self._find(one)
-            return found
-        if isinstance(condition, And):
-            return self._find_all(condition.conditions)
+        if isinstance(condition, (And, Or)):
+            parts, tested = self._find_parts(condition.conditions)
+            if isinstance(condition, And):
+                found = reduce(and_, parts, self._whole)
+                return found & self._test(And(tested), found) if tested else found
+            found = reduce(or_, parts, NOBODY)
+            return found | self._test(Or(tested), None) if tested else found
         walked = self._walk(condition)
         return self._test(condition, None) if walked is None else walked
 
-    def _find_all(self, conditions: Sequence[Condition]) -> RunSet:
-        found, tested = self._whole, list[Condition]()
+    def _find_parts(self, conditions: Sequence[Condition]) -> tuple[list[RunSet], tuple[Condition, ...]]:
+        """Return a set for each condition that indexes answer, and the others, which one scan tests."""
+        parts, tested = list[RunSet](), list[Condition]()
         for one in conditions:
             part = self._walk(one) if isinstance(one, (Comparison, Not)) else self._find(one)
             if part is None:
                 tested.append(one)
             else:
-                found &= part
-        return found if not tested else found & self._test(And(tuple(tested)), found)
+                parts.append(part)
+        return parts, tuple(tested)
 
     def _test(self, condition: Condition, among: RunSet | None) -> RunSet:
         """Return the runs whose rows pass the tests of a condition; at least all those of `among` that do."""

@@ -137,7 +137,7 @@ def _compose(archive: Archive, content: bytes | None, size: int) -> bytes:
     about = {
         "name": name,
         "exptrack": __version__,
-        "format": archive.info(count_rows=False).format,
+        "format": archive.info().format,
         "bytes": size,
     }
     modules = {"modules": read_modules(), "worker": read_worker(), "about": about}

@@ -100,12 +100,13 @@ def test_the_table_has_the_values_of_the_archive(window: Window, exported: Path,
     page = window.open(exported, path, "main")
     with Archive(contents.path, mode="ro") as archive:
         query = archive.runs().order_by('-metrics."train/loss"')
-        expected = [run.name for run in query.page(5).runs]
+        expected = [run.name for run in query.page(8).runs if run.name]
         total = query.count()
     window.wait_until(f"() => document.body.innerText.includes('{total} runs')")
     window.wait_until(f"() => document.body.innerText.includes({json.dumps(expected[-1])})")
     shown = page.inner_text("body").partition("Times in UTC")[2]
-    places = [shown.index(str(name)) for name in expected]
+    places = [shown.index(name) for name in expected]
+    assert len(places) > 5
     assert places == sorted(places)
     window.leave()
 

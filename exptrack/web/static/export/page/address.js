@@ -5,6 +5,7 @@ import { useEffect, useState } from "../../vendor/ui.js";
 import { wasAborted } from "../../api.js";
 import { getBytes } from "./api.js";
 
+const REVOKED_MS = 10_000;
 // Content is shown as what it says it is only if it is an image. As a blob in <img> it never runs.
 const IMAGES = /^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml)$/;
 
@@ -38,7 +39,8 @@ export function useImageUrl(url) {
         );
         return () => {
             stop.abort();
-            if (made) URL.revokeObjectURL(made);
+            // The browser may still be about to load it.
+            if (made) setTimeout(() => URL.revokeObjectURL(made), REVOKED_MS);
         };
     }, [url]);
     return shown;

@@ -34,6 +34,12 @@ const describeArchive = () => ({
     pid: 0,
 });
 
+/** The bytes of stored levels of metrics; older formats have none. */
+function countLevels() {
+    if (!value("SELECT count(*) FROM sqlite_schema WHERE name = 'metric_level'")) return 0;
+    return value("SELECT coalesce(sum(length(data)), 0) FROM metric_level");
+}
+
 function showFile() {
     const page = value("PRAGMA page_size");
     const [[first, last]] = rows("SELECT min(started_at), max(started_at) FROM run WHERE deleted_at IS NULL");
@@ -60,6 +66,7 @@ function showFile() {
             trashed: value("SELECT count(*) FROM run WHERE deleted_at IS NOT NULL"),
             network: "",
             sealed_at: toIso(value("SELECT sealed_at FROM seal")),
+            level_bytes: countLevels(),
         },
         storage: storage.slice(0, LARGEST_RUNS),
         holders: storage.length,

@@ -21,6 +21,7 @@ from exptrack.validation import INT64_MIN, check_number
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND, _MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 # A datetime can hold the years 1 to 9999 only.
 _FIRST_US, _LAST_US = (
     (edge.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND for edge in (datetime.min, datetime.max)
@@ -61,9 +62,13 @@ def steady_s() -> float:
 def time_after(at: str, before: str | None) -> str:
     """Return the time of a change as text: `at`, or just after the time of the change that it replaces.
 
-    A clock that was set back would else let an older value look newer, to whoever compares two copies.
+    A clock that was set back would else let an older value look newer, to whoever compares two copies. No time
+    is after the last one there is, which another file may have brought.
     """
-    return at if before is None or at > before else utc_text(moment(before) + _MICROSECOND)
+    if before is None or at > before:
+        return at
+    last = moment(before)
+    return utc_text(last if last == _LAST else last + _MICROSECOND)
 
 
 def moment(text: str) -> datetime:

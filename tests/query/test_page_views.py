@@ -71,6 +71,27 @@ def test_each_change_is_later_than_the_one_before_though_the_clock_was_set_back(
     assert archive.list_page_views()[0].changed_at > before
 
 
+def test_a_view_of_the_last_time_there_is_can_be_changed(tmp_path: Path) -> None:
+    last = "9999-12-31 23:59:59.999999"
+    with Archive(tmp_path / "other.db") as other:
+        connection = other._connection
+
+        def forge() -> None:
+            with connection.transaction():
+                page_views.insert_row(connection, ("failed", FAILED, last, None))
+
+        connection.section(forge)
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.merge(tmp_path / "other.db")
+        archive.save_page_view("failed", "/runs")
+        assert listed(archive) == {"failed": "/runs"}
+        archive.rename_page_view("failed", "all")
+        assert listed(archive) == {"all": "/runs"}
+        archive.merge(tmp_path / "other.db")
+        assert listed(archive) == {"all": "/runs"}
+        assert archive.verify().ok
+
+
 def test_names_that_are_taken_or_unknown(archive: Archive) -> None:
     archive.save_page_view("failed", FAILED)
     archive.save_page_view("other", "/runs")

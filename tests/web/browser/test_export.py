@@ -77,6 +77,11 @@ def exported(contents: Contents, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return file
 
 
+def test_an_address_that_is_none_opens_the_runs(window: Window, exported: Path) -> None:
+    window.open(exported, "//:", VIEWS["runs"].shown)
+    window.leave()
+
+
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_view_opens_by_its_address_and_asks_for_nothing(
     name: str, window: Window, exported: Path, contents: Contents

@@ -108,3 +108,17 @@ def test_a_login_by_the_printed_address_opens_the_runs(
         assert page.url == visit.server.origin + "/"
         (cookie,) = stranger.cookies()
         assert visit.server.token not in str(cookie)
+
+
+def test_a_login_where_nothing_may_be_stored_says_what_to_do(
+    open_window: Open, serve: Callable[..., PageServer], lab: Path
+) -> None:
+    visit = open_window(serve(lab))
+    assert visit.context.browser is not None
+    with contextlib.closing(visit.context.browser.new_context()) as stranger:
+        page = stranger.new_page()
+        page.add_init_script(
+            "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no'); } });"
+        )
+        page.goto(visit.server.url)
+        page.get_by_text("store nothing; allow it cookies and site data").wait_for()

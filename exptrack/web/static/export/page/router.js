@@ -9,7 +9,15 @@ import { readBlob } from "./address.js";
 
 export { VIEWS, pageUrl, viewAt };
 
-const read = () => new URL(location.hash.slice(1) || "/runs", "http://page");
+const FIRST = "/runs";
+const BASE = "http://page";
+
+/** The address behind the #; that of the runs if it is none. */
+function read() {
+    const text = location.hash.slice(1);
+    return new URL(text && URL.canParse(text, BASE) ? text : FIRST, BASE);
+}
+
 const href = signal(read().href);
 const update = () => {
     href.value = read().href;

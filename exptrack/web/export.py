@@ -117,16 +117,18 @@ def _pack(
 ) -> tuple[Path, int]:
     """Pack what the page is to show; return the file and the number of its runs."""
     packed, copy = drafts / "packed.db", drafts / "copy.db"
-    if where is not None:
-        if not archive.extract(copy, where=where).runs:
-            raise NotFoundError("no run matches, so no page was made; 'exptrack ls' takes the same filters")
-    elif archive.list_trash():
+    if where is None and not archive.list_trash():
+        runs = archive.pack(packed, snapshot=True, progress=progress).runs
+        with Archive(packed, mode="ro") as made:
+            if not made.list_trash():
+                return packed, runs
+        packed.unlink()  # a run went to the trash meanwhile
+    if where is None:
         archive.backup(copy)
-        with Archive(copy, create=False) as other:
-            other.empty_trash()
-    else:
-        return packed, archive.pack(packed, snapshot=True, progress=progress).runs
+    elif not archive.extract(copy, where=where).runs:
+        raise NotFoundError("no run matches, so no page was made; 'exptrack ls' takes the same filters")
     with Archive(copy, create=False) as other:
+        other.empty_trash()
         return packed, other.pack(packed, snapshot=True, progress=progress).runs
 
 

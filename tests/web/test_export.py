@@ -75,6 +75,38 @@ def test_the_archive_inside_is_packed_and_lacks_the_trash(lab: Path) -> None:
         assert len(archive.list_trash()) == 1
 
 
+@pytest.mark.parametrize(("call", "where"), [("pack", None), ("extract", "config.lr > 0")])
+def test_a_run_that_goes_to_the_trash_meanwhile_is_left_out_too(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, call: str, where: str | None
+) -> None:
+    with Archive(lab) as archive:
+        archive.empty_trash()
+        gone, _ = archive.runs()
+    original = getattr(Archive, call)
+
+    def trash(path: Path | str) -> None:
+        with Archive(path) as other:
+            if other.runs().count() == 2:
+                other.trash_run(gone)
+
+    def pack(self: Archive, out: Path, **options: Any) -> Any:
+        trash(self.path)
+        return original(self, out, **options)
+
+    def extract(self: Archive, out: Path, **options: Any) -> Any:
+        report = original(self, out, **options)
+        trash(out)  # as if it had chosen the run before, and read it now
+        return report
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, call, {"pack": pack, "extract": extract}[call])
+        page = export(lab, where=where)
+    (lab.parent / "inside.db").write_bytes(part_of(page, "archive"))
+    with Archive(lab.parent / "inside.db", mode="ro") as archive:
+        assert archive.list_trash() == []
+        assert archive.runs().count() == 1
+
+
 def test_a_filter_chooses_the_runs_and_its_mistakes_are_told(lab: Path) -> None:
     page = export(lab, where="config.lr > 0.05")
     (lab.parent / "inside.db").write_bytes(part_of(page, "archive"))

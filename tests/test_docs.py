@@ -117,7 +117,7 @@ PRINTED = {
     "docs/serving.md: A table of runs": "3 0.001\n[{'config.lr': 0.01}, {'config.lr': 0.1}]\nconfig.lr 3 ",
     "docs/serving.md: A filter that people write": "'adam' value 38 40\n['config.optimizer']\n",
     "docs/serving.md: Artifacts of many runs": "2 [0, 50]\n1 [0, 50]\n2\n",
-    "docs/serving.md: Curves": " 20 [0, 20, 40] 4000\n",
+    "docs/serving.md: Curves": " 32 [0, 32, 64] 2504\n",
     "docs/serving.md: Live": "False 1\n0\n",
     "docs/serving.md: Several calls, one moment": "(1, 1, 64)\n",
     "docs/serving.md: Threads, memory and time": "1\n",

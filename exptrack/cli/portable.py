@@ -196,7 +196,7 @@ def _remove_if_empty(path: str) -> None:
 
     with Archive(path, create=False) as archive:
         rows = archive.info(count_rows=True).rows
-    if not any(rows[table] for table in ("run", "run_group", "study")):
+    if not any(rows[table] for table in ("run", "run_group", "study", "page_view")):
         os.unlink(path)
 
 

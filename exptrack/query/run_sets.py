@@ -29,7 +29,6 @@ from exptrack.query.compiler import (
     Compiler,
     Fragment,
     find_by_trial,
-    match_config_value,
     match_value,
 )
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Not, Or
@@ -53,6 +52,20 @@ IS_MEMBER = "substr(?, {id} + 1, 1) = x'01'"
 # SQLite keeps the order of a subquery for this aggregate: it drops the order only for count, min and max.
 _GATHER = "SELECT json_group_array(run) FROM ({statement})"
 _RUNS_OF_KEY = "SELECT v.run AS run FROM {table} AS v WHERE v.key = ? AND {test}"
+# An index has the texts, but not their types. One that begins with a letter is text, but for true and false.
+# The others that match are found in the index first: SQLite would read the row of every entry before that test.
+_IS_WORD = "v.text GLOB '[A-Za-z]*' AND v.text NOT IN ('true', 'false')"
+_LIKE_WORDS = (
+    f"{_RUNS_OF_KEY.format(table='{table}', test='v.text IS NOT NULL AND v.text LIKE ?')} AND {_IS_WORD}"
+)
+_LIKE_OTHERS = f"""
+SELECT v.run AS run
+FROM (
+    SELECT DISTINCT v.text AS word FROM {{table}} AS v
+    WHERE v.key = ?1 AND v.text IS NOT NULL AND v.text LIKE ?2 AND NOT ({_IS_WORD})
+) AS found CROSS JOIN {{table}} AS v ON v.key = ?1 AND v.text = found.word
+WHERE v.type = 'text'
+"""
 _TESTED = "SELECT r.id AS run FROM run AS r WHERE {test}"
 _TESTED_AMONG = "SELECT r.id AS run FROM json_each(?) AS d CROSS JOIN run AS r ON r.id = d.value WHERE {test}"
 _SERIES = "SELECT s.run AS run FROM metric_series AS s WHERE s.metric = ? AND {test}"
@@ -159,28 +172,20 @@ class RunSets:
             held = self._walk_values(comparable) or NOBODY
             others = self._read_all() & ~held  # that may have it as null
             return held | self._test(one, others) if others else held
-        if one.operator not in ("is comparable", "like"):
+        table, keys = "run_attribute", list[int | str | None]([one.field.name])
+        if one.field.kind == "config":
+            table, keys = "config_value", [find_key(self._connection, one.field.name)]
+        if one.operator == "like":
+            values = (*keys, *one.values)
+            return self._unite(Fragment(sql.format(table=table), values) for sql in (_LIKE_WORDS, _LIKE_OTHERS))
+        if one.operator != "is comparable":
             statements = self._compiler.find_candidates(one)
             return None if statements is None else self._unite(statements)
+        if table == "config_value":
+            keys = [row[0] for row in self._connection.all(KEY_IDS, {"key": one.field.name})]
         # Null is in neither column, and in an attribute neither is NaN.
-        tests = [Fragment("v.num IS NOT NULL"), Fragment("v.text IS NOT NULL")]
-        if one.operator == "like":
-            match = match_config_value("like", one.values[0])
-            tests = [Fragment(f"v.text IS NOT NULL AND {match.sql}", match.values)]
-        table = "config_value" if one.field.kind == "config" else "run_attribute"
-        return self._unite(
-            Fragment(_RUNS_OF_KEY.format(table=table, test=test.sql), (key, *test.values))
-            for key in self._list_keys(one)
-            for test in tests
-        )
-
-    def _list_keys(self, one: Comparison) -> list[int | str | None]:
-        """Return what names a field in its table; a config key has others below it."""
-        if one.field.kind == "attribute":
-            return [one.field.name]
-        if one.operator == "like":
-            return [find_key(self._connection, one.field.name)]
-        return [row[0] for row in self._connection.all(KEY_IDS, {"key": one.field.name})]
+        tests = [_RUNS_OF_KEY.format(table=table, test=f"v.{column} IS NOT NULL") for column in ("num", "text")]
+        return self._unite(Fragment(sql, (key,)) for key in keys for sql in tests)
 
     def _walk_metric(self, one: Comparison) -> RunSet | None:
         metric = find_metric(self._connection, one.field.name)

@@ -39,6 +39,7 @@ def _readings(archive: Archive) -> Iterator[tuple[str, Reading]]:
     yield "best_runs", lambda a: a.best_runs("loss", "minimize")
     yield "storage", lambda a: a.storage()
     yield "views", lambda a: a.list_views()
+    yield "page views", lambda a: a.list_page_views()
     yield "own view", lambda a: a.sql("SELECT * FROM best").rows
     yield "compare", lambda a: a.compare(runs[:3])
     yield "diff_runs", lambda a: a.diff_runs(runs[0], runs[1])

@@ -19,6 +19,7 @@ from exptrack import (
     InvalidValueError,
     NotFoundError,
     diff_archives,
+    local_archive,
     salvage,
     unpack,
 )
@@ -351,3 +352,16 @@ def test_the_newest_of_two_damaged_copies_counts(tmp_path: Path) -> None:
     salvage(one, tmp_path / "saved.db", others=[other])
     with Archive(tmp_path / "saved.db") as archive:
         assert listed(archive) == {"a": "/sql", "b": "/file"}
+
+
+def test_an_archive_of_a_spool_that_has_only_views_stays(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    with local_archive(spool) as archive:
+        path = archive.path
+    assert not Path(path).exists()
+    with local_archive(spool) as archive:
+        archive.save_page_view("failed", FAILED)
+        path = archive.path
+    with Archive(path, mode="ro") as archive:
+        assert listed(archive) == {"failed": FAILED}

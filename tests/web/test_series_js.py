@@ -137,9 +137,9 @@ def test_means_lie_within_the_extremes_and_tell_infinities() -> None:
 @pytest.mark.parametrize(
     ("by", "least", "most", "wanted"),
     [
-        ("step", 0, 9999, 25),
+        ("step", 0, 9999, 32),
         ("step", 5, 5, 1),
-        ("time", 0, 10, 0.025),
+        ("time", 0, 10, 0.032),
         ("time", 0, 0, 0.001),
         ("x", -1, 1, 0.005),
     ],

@@ -1,4 +1,4 @@
-"""How views look where there is much room, what dialogs are to everybody, and colours that runs keep."""
+"""What opens over a view is for everybody, and runs keep their colours."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import pytest
 
 from exptrack import Archive
 from tests.web.browser.archives import Contents
-from tests.web.browser.use import find_faults
 from tests.web.browser.views import VIEWS
 from tests.web.browser.visits import Visit
 
-WIDE = {"width": 1920, "height": 1080}
 ROW = ".grid-body [role=row]"
-NINE = ("runs", "run", "charts", "compare", "explore", "sweep", "media", "sql", "file")
 # What is pressed in a view, and what then opens.
 OPENED = {
     "columns": ("runs", "button:has-text('Columns')", ".popup"),
@@ -27,16 +24,6 @@ OPENED = {
 }
 
 
-@pytest.mark.parametrize("name", NINE)
-def test_a_wide_view_covers_and_cuts_nothing(name: str, visit: Visit, contents: Contents) -> None:
-    view = VIEWS[name]
-    visit.page.set_viewport_size(WIDE)  # type: ignore[arg-type]
-    visit.page.emulate_media(color_scheme="light")
-    page = visit.open(view.address(contents), view.shown)
-    assert find_faults(visit) == []
-    assert page.evaluate("() => document.documentElement.dataset.theme") == "light"
-
-
 @pytest.mark.parametrize("name", OPENED)
 def test_what_opens_over_a_view_can_be_used_by_everybody(name: str, visit: Visit, contents: Contents) -> None:
     view, pressed, opened = OPENED[name]
@@ -47,7 +34,7 @@ def test_what_opens_over_a_view_can_be_used_by_everybody(name: str, visit: Visit
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         visit.wait_until("(scheme) => document.documentElement.dataset.theme === scheme", scheme)
-        found[scheme] = visit.find_barriers()
+        found[scheme] = visit.find_barriers(opened)
     assert found == {"light": [], "dark": []}
 
 

@@ -119,17 +119,16 @@ def test_a_sweep_that_runs_shows_its_trials_and_can_be_stopped(
     visit = open_window(serve(path))
     page = visit.open("/sweep/search", ".trial-table")
     page.locator(".sweep-top").get_by_text("1 running").wait_for()
-    for number in (1, 2):
-        process.stdin.write("\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == f"{number}\n"
-        page.locator(".sweep-top").get_by_text(f"{number} complete").wait_for()
-        page.locator(".trial-table tbody tr").nth(number).wait_for()
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "1\n"
+    page.locator(".sweep-top").get_by_text("1 complete").wait_for()
+    page.locator(".trial-table tbody tr").nth(1).wait_for()
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Stop the sweep").click()
     page.get_by_text("The sweep begins no more trials").wait_for()
     process.stdin.write("\n")
     process.stdin.flush()
     assert process.stdout.readline() == "ended\n"
-    page.locator(".sweep-top").get_by_text("3 complete").wait_for()
+    page.locator(".sweep-top").get_by_text("2 complete").wait_for()
     page.get_by_role("button", name="Stop").wait_for(state="detached")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Error
+from playwright.sync_api import Error, ViewportSize
 
 from tests.web.browser.archives import Contents
 from tests.web.browser.use import FOCUSED, find_faults, find_traps
 from tests.web.browser.views import VIEWS
 from tests.web.browser.visits import Visit
 
+WIDE: ViewportSize = {"width": 1920, "height": 1080}
 NO_SERVER = 9  # a port on which nothing listens
 
 
@@ -26,6 +27,10 @@ def test_a_view_opens_from_its_address_can_be_used_and_comes_back(
         visit.wait_until("(scheme) => document.documentElement.dataset.theme === scheme", scheme)
         found[f"barriers, {scheme}"] = visit.find_barriers()
     found["keyboard"] = find_traps(visit)
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(WIDE)
+    visit.settle()
+    found["boxes, wide"] = find_faults(visit)
     assert {name: faults for name, faults in found.items() if faults} == {}
     elsewhere = "SQL" if name != "sql" else "File"
     page.locator("nav").get_by_role("link", name=elsewhere).click()

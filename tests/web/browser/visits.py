@@ -118,14 +118,14 @@ class Visit:
                 )
             self.page.wait_for_timeout(20)
 
-    def find_barriers(self) -> list[str]:
-        """Return what axe finds serious or critical in the view that is shown."""
+    def find_barriers(self, within: str = "html") -> list[str]:
+        """Return what axe finds serious or critical in the view that is shown, or in a part of it."""
         # Not all frames of a fade have the contrast of its end.
         self.page.evaluate("() => Promise.all(document.getAnimations().map((one) => one.finished))")
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.evaluate(AXE)
         found = self.page.evaluate(
-            "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+            "async (part) => (await axe.run(part, {resultTypes: ['violations']})).violations", within
         )
         return [
             f"{one['impact']} {one['id']}: {node['html'][:200]} {_shorten(node.get('any', ()))}"

@@ -215,16 +215,25 @@ function unboundedMean(curve, place, finite) {
     return most === Infinity ? Infinity : -Infinity;
 }
 
+/** Return the least power of two that is not below a number. */
+function powerOfTwo(number) {
+    let power = 1;
+    while (power < number) power *= 2;
+    return power;
+}
+
 /**
  * Choose the width of buckets for points from `least` to `most` of an axis.
+ *
+ * Along steps and times it is a power of two, so that ended runs are read from their stored levels.
  * @param {string} by step, time, or the name of a metric
  * @param {number} buckets the number of buckets that are wanted
  * @returns {number|null} null if the extent is not known
  */
 export function chooseWidth(by, least, most, buckets) {
     if (!Number.isFinite(least) || !Number.isFinite(most) || most < least) return null;
-    if (by === "step") return Math.max(1, Math.ceil((most - least + 1) / buckets));
-    if (by === "time") return Math.max(1, Math.ceil(((most - least) * 1000) / buckets)) / 1000;
+    if (by === "step") return powerOfTwo((most - least + 1) / buckets);
+    if (by === "time") return powerOfTwo(((most - least) * 1000) / buckets) / 1000;
     const width = (most / 2 - least / 2) * (2 / buckets);
     return width > 0 && Number.isFinite(width) ? width : null;
 }

@@ -5,6 +5,8 @@ import { countRuns } from "./runs.js";
 import { toIso } from "./times.js";
 
 const LARGEST_RUNS = 500;
+const HAS_LEVELS = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'metric_level'";
+const LEVEL_BYTES = "SELECT coalesce(sum(length(data)), 0) FROM metric_level";
 const STORAGE = `SELECT s.run_id, r.name,
     (SELECT count(*) FROM artifact AS a WHERE a.run = r.id AND a.blob IS NOT NULL) AS artifacts,
     (SELECT coalesce(sum(b.size_bytes), 0)
@@ -36,8 +38,7 @@ const describeArchive = () => ({
 
 /** The bytes of stored levels of metrics; older formats have none. */
 function countLevels() {
-    if (!value("SELECT count(*) FROM sqlite_schema WHERE name = 'metric_level'")) return 0;
-    return value("SELECT coalesce(sum(length(data)), 0) FROM metric_level");
+    return value(HAS_LEVELS) ? value(LEVEL_BYTES) : 0;
 }
 
 function showFile() {

@@ -1,7 +1,7 @@
 /**
  * Answers questions about curves: puts the points of series into buckets of one width.
- * Invariants: every bucket begins at a multiple of the width, which is a power of two for steps and times. A
- * point is in the bucket of its own position. The order of points is by step, and decides which is the first
+ * Invariants: every bucket begins at a multiple of the width, which is a power of two for steps and times.
+ * A point is in the bucket of its own position. The order of points is by step, and decides which is the first
  * and which the last. NaN is only counted.
  */
 import { readLevel, widen } from "./levels.js";

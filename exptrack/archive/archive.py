@@ -208,7 +208,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, Arc
             InvalidTypeError, InvalidValueError: an argument cannot be stored; the message names it.
             ExternalIdError: another run has this external id; the error names the run.
             RunNotFoundError: no run has the id `parent`.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         return lifecycle.start_run(
             self._connection,
@@ -246,7 +246,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, Arc
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
             RunBusyError: a process is still writing the run.
             RunTrashedError: the run is in the trash.
         """
@@ -281,7 +281,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, Arc
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
             RunBusyError: the process of the run lives, or cannot be seen from here.
             RunTrashedError: the run is in the trash.
             InvalidValueError: a run cannot end as `status`, or a value is invalid.
@@ -313,7 +313,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, Arc
             ConfigError, InvalidTypeError, InvalidValueError: a record cannot be stored.
             ExternalIdError: a run has the external id of a record, and `known` is ``"refuse"``.
             RunNotFoundError: no run has the id of a parent.
-            AmbiguousRunError: several runs begin with the id of a parent.
+            AmbiguousRunError: the id of a parent means several runs.
 
         After an error none of the batch is stored. A note of the error says which record is wrong and how many
         records before it are stored.
@@ -327,7 +327,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, Arc
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         self._settle()
         return self._open_run(run_id)
@@ -343,7 +343,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, Arc
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         self.get_run(run_id).append_event(kind, data)
 
@@ -354,7 +354,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, Arc
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.artifacts.store import ArtifactStore
 
@@ -368,7 +368,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, Arc
             ArtifactNotFoundError: no artifact fits the reference.
             AmbiguousHashError: several artifacts' hashes begin with it.
             RunNotFoundError: no run has the id in the reference.
-            AmbiguousRunError: several runs begin with that id.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.artifacts.lineage import find_artifact
 
@@ -379,7 +379,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, Arc
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
             ArtifactNotFoundError: no artifact has this hash.
             AmbiguousHashError: several artifacts' hashes begin with it.
         """

@@ -78,7 +78,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 
@@ -90,7 +90,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 
@@ -105,7 +105,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
         from exptrack.query.vocabulary import fold
@@ -120,7 +120,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 
@@ -133,7 +133,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 
@@ -145,7 +145,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 
@@ -157,7 +157,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 

@@ -65,7 +65,7 @@ class _Page:
         self._contents = contents
         self._media = media
         self._runs = {run.run_id: run for run in contents.runs}
-        self._looks = choose_looks(contents.drawn)
+        self._looks = choose_looks({run: self._runs[run].row_id for run in contents.drawn})
         self._with_curves = {curve.run_id for metric in contents.metrics for curve in metric.curves}
 
     def build(self, now: datetime) -> Element:

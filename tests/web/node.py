@@ -25,6 +25,9 @@ const write = (key, value) => {
   if (value === undefined) return 'undefined'
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
 }
+// What the modules of colours ask of a browser.
+globalThis.matchMedia = () => ({ matches: false, addEventListener() {} })
+globalThis.document = { documentElement: { dataset: {} } }
 const input = JSON.parse(readFileSync(0, 'utf8'), read)
 const module = await import(address)
 const result = new Function('module', 'input', `return (${source})`)(module, input)

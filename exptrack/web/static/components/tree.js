@@ -167,9 +167,14 @@ function Node({ node, source, withSource, isFolded, flip }) {
     </tr>`;
 }
 
+const placeOf = ({ kind, name, line }) => (kind === "file" && line ? `${name}:${line}` : name);
+
+/** Names in words what set a value. */
+export const sourceText = (source) => `${source.kind} ${placeOf(source)}`;
+
 /** What set a value: a file with its line, an override, a default, code or a trial. */
 export function Source({ source }) {
-    const place = source.kind === "file" && source.line ? `${source.name}:${source.line}` : source.name;
+    const place = placeOf(source);
     return html`<span class="source"><span class="source-kind">${source.kind}</span>${" "}<bdi>${visible(
         place,
     )}</bdi></span>`;

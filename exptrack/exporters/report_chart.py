@@ -78,24 +78,17 @@ class Scale(NamedTuple):
         return round(self.start + share * (self.end - self.start))
 
 
-def choose_looks(run_ids: Sequence[str]) -> dict[str, Look]:
-    """Return the look of each run as in the page: its colour follows from its id; equal colours get dashes."""
+def choose_looks(row_ids: Mapping[str, int]) -> dict[str, Look]:
+    """Return the look of each run as on the page: its row id decides on the colour; equal ones get dashes."""
     used: dict[int, int] = {}
     looks = {}
-    for run_id in sorted(run_ids):
-        colour = _slot_of(run_id) % COLOURS
+    for run_id in sorted(row_ids, key=row_ids.__getitem__):
+        number = row_ids[run_id] - 1
+        # Each eight runs begin one colour later than those before; the page says why.
+        colour = (number + number // COLOURS) % COLOURS
         looks[run_id] = Look(colour, used.get(colour, 0) % DASHES)
         used[colour] = used.get(colour, 0) + 1
     return looks
-
-
-def _slot_of(run_id: str) -> int:
-    """Hash an id to 32 bits (FNV-1a with a last mix), as the page does."""
-    mixed = 0x811C9DC5
-    for character in run_id:
-        mixed = (mixed ^ ord(character)) * 0x01000193 & 0xFFFFFFFF
-    mixed = (mixed ^ mixed >> 15) * 0x85EBCA6B & 0xFFFFFFFF
-    return mixed ^ mixed >> 13
 
 
 def draw_swatch(look: Look) -> Element:

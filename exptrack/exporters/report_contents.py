@@ -42,6 +42,7 @@ class RunRow(NamedTuple):
     """One run of the table. `values` has its config by field, and `metrics` its statistics by metric."""
 
     run_id: str
+    row_id: int
     name: str | None
     status: str
     started: datetime
@@ -223,7 +224,11 @@ class _Reader:
             index = [run for run in index if run in kept]
         statistics = [f"{one.name}.{statistic}" for one in metrics for statistic in STATISTICS]
         rows = self._archive.read_rows(index, [*FACTS, *keys, *statistics])
-        return [_build_run(row, keys, metrics) for row in rows if row is not None]
+        return [
+            _build_run(row_id, row, keys, metrics)
+            for row_id, row in zip(index, rows, strict=True)
+            if row is not None
+        ]
 
     def _choose_drawn(self, runs: Sequence[RunRow], winners: Iterable[str]) -> list[str]:
         if len(runs) <= MOST_DRAWN:
@@ -285,7 +290,9 @@ class _Reader:
         return tuple(found)
 
 
-def _build_run(row: Mapping[str, Any], keys: Sequence[str], metrics: Sequence[FieldInfo]) -> RunRow:
+def _build_run(
+    row_id: int, row: Mapping[str, Any], keys: Sequence[str], metrics: Sequence[FieldInfo]
+) -> RunRow:
     held = {
         plain_name(one.name): MetricValues(*(row[f"{one.name}.{statistic}"] for statistic in STATISTICS))
         for one in metrics
@@ -294,6 +301,7 @@ def _build_run(row: Mapping[str, Any], keys: Sequence[str], metrics: Sequence[Fi
     pruned = row["status"] == "completed" and row["trial.state"] == "pruned"
     return RunRow(
         run_id=row["run_id"],
+        row_id=row_id,
         name=row["name"],
         status="pruned" if pruned else str(row["status"]),
         started=row["started"],

@@ -117,10 +117,13 @@ def test_the_palette_is_that_of_the_page() -> None:
 
 
 def test_runs_of_one_colour_have_dashes_and_an_older_run_keeps_its_own() -> None:
-    ids = [f"1kjq38xw00a1p{number:03}" for number in range(40)]
-    looks = choose_looks(ids)
+    rows = {f"1kjq38xw00a1p{number:03}": number for number in range(1, 41)}
+    looks = choose_looks(rows)
+    expected = evaluate("colors.js", "input.map(module.placeOf)", list(rows.values()))
+    assert [look.colour for look in looks.values()] == expected
     assert len({look.colour for look in looks.values()}) == 8
-    assert choose_looks(ids[:10]) == {run: looks[run] for run in ids[:10]}
+    first = dict(list(rows.items())[:10])
+    assert choose_looks(first) == {run: looks[run] for run in first}
 
 
 @pytest.mark.parametrize(

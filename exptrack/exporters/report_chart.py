@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -78,24 +79,16 @@ class Scale(NamedTuple):
         return round(self.start + share * (self.end - self.start))
 
 
-def choose_looks(run_ids: Sequence[str]) -> dict[str, Look]:
-    """Return the look of each run as in the page: its colour follows from its id; equal colours get dashes."""
+def choose_looks(row_ids: Mapping[str, int]) -> dict[str, Look]:
+    """Return the look of each run as on the page: the colour follows from its row id, equal ones get dashes."""
     used: dict[int, int] = {}
     looks = {}
-    for run_id in sorted(run_ids):
-        colour = _slot_of(run_id) % COLOURS
+    for run_id, row_id in sorted(row_ids.items(), key=itemgetter(1)):
+        number = row_id - 1
+        colour = (number + number // COLOURS) % COLOURS
         looks[run_id] = Look(colour, used.get(colour, 0) % DASHES)
         used[colour] = used.get(colour, 0) + 1
     return looks
-
-
-def _slot_of(run_id: str) -> int:
-    """Hash an id to 32 bits (FNV-1a with a last mix), as the page does."""
-    mixed = 0x811C9DC5
-    for character in run_id:
-        mixed = (mixed ^ ord(character)) * 0x01000193 & 0xFFFFFFFF
-    mixed = (mixed ^ mixed >> 15) * 0x85EBCA6B & 0xFFFFFFFF
-    return mixed ^ mixed >> 13
 
 
 def draw_swatch(look: Look) -> Element:

@@ -46,6 +46,7 @@ SIGNS = {"completed": "✓", "running": "●", "failed": "✕", "interrupted": "
 BETTER = {"min": "lower is better", "max": "higher is better"}
 BEST_OF = {"min": "least", "max": "greatest"}
 KEY_COLUMNS = 6  # in the table of runs; the section on configs has all that differ
+DECADES = 100  # the ratio of values that makes a key one of the first columns
 SIDE_BY_SIDE = 8  # runs whose configs have a column each
 MOST_VALUES = 12  # of a config key, if there are more runs
 BROAD = 10  # columns of a table that is printed on a page turned on its side
@@ -65,7 +66,7 @@ class _Page:
         self._contents = contents
         self._media = media
         self._runs = {run.run_id: run for run in contents.runs}
-        self._looks = choose_looks(contents.drawn)
+        self._looks = choose_looks({run: self._runs[run].row_id for run in contents.drawn})
         self._with_curves = {curve.run_id for metric in contents.metrics for curve in metric.curves}
 
     def build(self, now: datetime) -> Element:
@@ -169,11 +170,12 @@ class _Page:
 
     def _write_runs(self) -> Element:
         contents = self._contents
-        keys = contents.varying[:KEY_COLUMNS]
+        # What was tried over decades, as a learning rate, tells more than what was tried over a few values.
+        keys = sorted(contents.varying, key=lambda key: not self._spans_decades(key))[:KEY_COLUMNS]
         has_tags = any(run.tags for run in contents.runs)
         heads = [
             *(head("Run"), head("Status")),
-            *(head(plain_name(key)) for key in keys),
+            *(head(plain_name(key), class_="number" if self._is_numeric(key) else None) for key in keys),
             *(head(metric.name, _describe_cell(metric), class_="number") for metric in contents.metrics),
             *([head("Tags")] if has_tags else []),
             head("Started"),
@@ -188,6 +190,15 @@ class _Page:
         return section(
             "Runs", paragraph(" ".join(words)), table, class_="broad" if len(heads) >= BROAD else None
         )
+
+    def _is_numeric(self, key: str) -> bool:
+        """Return whether the column of a key has numbers alone, which stand to the right."""
+        held = [run.values[key] for run in self._contents.runs if run.values[key] is not None]
+        return held != [] and all(isinstance(one, int | float) and not isinstance(one, bool) for one in held)
+
+    def _spans_decades(self, key: str) -> bool:
+        held = [run.values[key] for run in self._contents.runs if run.values[key] is not None]
+        return self._is_numeric(key) and min(held) > 0 and max(held) >= DECADES * min(held)
 
     def _write_run(self, run: RunRow, keys: Sequence[str], has_tags: bool) -> Element:
         tags = [part for tag in run.tags for part in (isolate(cut(tag, NAME_CHARS)), " ")]
@@ -307,7 +318,8 @@ class _Page:
             f"Completed runs whose configs differ in {names} alone: mean ± standard deviation (of the sample)"
             " of the last values, and the number of runs. NaN and the infinities are left out."
         )
-        numbers = range(len(keys), len(heads)) if keys else range(1, 1 + len(metrics))
+        numeric = [place for place, key in enumerate(keys) if self._is_numeric(key)]
+        numbers = [*numeric, *range(len(keys), len(heads))] if keys else range(1, 1 + len(metrics))
         table = make_table("Groups over seeds", heads if keys else ["Runs", *metrics], rows, numbers)
         return section("Over seeds", paragraph(text), table, class_="broad" if len(heads) >= BROAD else None)
 
@@ -378,9 +390,7 @@ class _Page:
             for run in ended
         ]
         heads = ("Run", "Status", "After", "Reason")
-        return section(
-            "Runs without an end of their own", make_table("Failed and interrupted runs", heads, rows)
-        )
+        return section("Failed and interrupted runs", make_table("Failed and interrupted runs", heads, rows))
 
 
 def write_status(status: str) -> Element:

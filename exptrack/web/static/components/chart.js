@@ -107,8 +107,8 @@ function describeMarks(lines, writeX) {
     const place = writeX(x, bucketWidth(first, nearestPlace(first, x)));
     const sign = { nan: "NaN", infinity: "∞" }[kind] ?? "−∞";
     if (lines.length === 1) return [`First ${sign} at ${place}.`];
-    const many = marked.length === 1 ? "1 line has" : `${count(marked.length)} lines have`;
-    return [`${many} NaN or ∞, first ${visible(first.label)} at ${place}.`];
+    // The name comes last: if the line is cut, the number of lines and the place are still there.
+    return [`NaN or ∞ in ${plural(marked.length, "line")}, first at ${place}: ${visible(first.label)}`];
 }
 
 function label(title, lines, xName) {

@@ -85,9 +85,9 @@ function shown(nodes, kept, folded) {
 
 /**
  * A tree of `value`, a map. `sources` names by path what set each value: `{kind, name, line}`.
- * `noun` is what the values are called in messages.
+ * `noun` is what one value is called in messages.
  */
-export function Tree({ value, sources = null, noun = "values" }) {
+export function Tree({ value, sources = null, noun = "value" }) {
     const nodes = useMemo(() => listNodes(value), [value]);
     const leaves = nodes.reduce((sum, node) => sum + (node.folds ? 0 : 1), 0);
     const [search, setSearch] = useState("");
@@ -109,8 +109,8 @@ export function Tree({ value, sources = null, noun = "values" }) {
         setFlipped(new Set(folds.filter((node) => startsFolded(node) !== close).map((node) => node.path)));
     return html`<div class="tree">
         <div class="tool-row">
-            <input type="search" class="search" placeholder=${`Search ${count(leaves)} ${noun}`}
-                aria-label=${`Search ${noun}`} value=${search}
+            <input type="search" class="search" placeholder=${`Search ${plural(leaves, noun)}`}
+                aria-label=${`Search ${noun}s`} value=${search}
                     onInput=${(event) => setSearch(event.target.value)} />
             ${
                 folds.length > 0 &&
@@ -138,7 +138,7 @@ export function Tree({ value, sources = null, noun = "values" }) {
             html`<button type="button" class="more" onClick=${() => setMost(most + PAGE)}>
             Show ${Math.min(PAGE, rows.length - most)} more of ${count(rows.length)}</button>`
         }
-        ${rows.length === 0 && html`<p class="soft">No ${noun} match “${visible(search)}”.</p>`}
+        ${rows.length === 0 && html`<p class="soft">No ${noun} matches “${visible(search)}”.</p>`}
     </div>`;
 }
 
@@ -167,9 +167,14 @@ function Node({ node, source, withSource, isFolded, flip }) {
     </tr>`;
 }
 
+const placeOf = ({ kind, name, line }) => (kind === "file" && line ? `${name}:${line}` : name);
+
+/** Names in words what set a value. */
+export const sourceText = (source) => `${source.kind} ${placeOf(source)}`;
+
 /** What set a value: a file with its line, an override, a default, code or a trial. */
 export function Source({ source }) {
-    const place = source.kind === "file" && source.line ? `${source.name}:${source.line}` : source.name;
+    const place = placeOf(source);
     return html`<span class="source"><span class="source-kind">${source.kind}</span>${" "}<bdi>${visible(
         place,
     )}</bdi></span>`;

@@ -212,7 +212,7 @@ function Schema({ schema, insert }) {
     if (schema.error) return html`<${Problem} error=${schema.error} retry=${schema.reload} />`;
     if (!schema.data) return html`<p class="soft">Reading…</p>`;
     const part = (kind) => schema.data.filter((one) => one.kind === kind);
-    return html`<h2>Views</h2><${Relations} of=${part("view")} insert=${insert} open="runs" />
+    return html`<h2>SQL views</h2><${Relations} of=${part("view")} insert=${insert} open="runs" />
         <details class="sql-tables"><summary>Tables under them</summary>
             <${Relations} of=${part("table")} insert=${insert} /></details>`;
 }

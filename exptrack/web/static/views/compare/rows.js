@@ -7,7 +7,7 @@ import { bestPlaces, directionOf } from "../../components/best.js";
 import { Value } from "../../components/chart.js";
 import { Icon } from "../../components/icons.js";
 import { Moment } from "../../components/moment.js";
-import { Source, valueText } from "../../components/tree.js";
+import { Source, sourceText, valueText } from "../../components/tree.js";
 import { count, duration, exact, number, numeric, visible } from "../../format.js";
 
 const MOST_ROWS = 200;
@@ -100,7 +100,7 @@ export function ConfigRows({ runs, base, config }) {
     ${more}</tbody>`;
 }
 
-/** The source that all runs with a key share, or null; it stands once, below the key. */
+/** The source that all runs with a key share, or null; the tip of the key names it. */
 function sharedSource({ sources, present }) {
     const own = sources.filter((_, place) => present[place]);
     const isShared = own[0] !== null && own.every((one) => JSON.stringify(one) === JSON.stringify(own[0]));
@@ -110,8 +110,8 @@ function sharedSource({ sources, present }) {
 function ConfigRow({ row, runs, base }) {
     const shared = sharedSource(row);
     const key = visible(row.key);
-    return html`<tr><th scope="row"><code title=${key}>${key}</code>
-      ${shared && html`<div class="compare-source"><${Source} source=${shared} /></div>`}</th>
+    const tip = shared === null ? key : `${key}, set by ${visible(sourceText(shared))}`;
+    return html`<tr><th scope="row"><code title=${tip}>${key}</code></th>
     ${runs.map(
         (run, place) => html`<${ConfigCell} key=${run.run_id} row=${row} place=${place} base=${base}
       source=${shared === null ? row.sources[place] : null} />`,

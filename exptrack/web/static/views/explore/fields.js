@@ -64,10 +64,9 @@ export function choose(fields, total, target) {
     const keys = some(fields, "config", total).filter(({ name }) => !/(^|\.)seed$/.test(name));
     const spans = ({ least, greatest }) => least > 0 && greatest / least >= LOG_SPAN;
     // What was tried over decades, as a learning rate, tells more than what was tried over a few values.
-    const numbers = keys
-        .filter((info) => info.numbers > 0 && info.least !== info.greatest)
-        .toSorted((one, other) => spans(other) - spans(one));
-    const axes = [...keys.slice(0, MOST_AXES - 1).map(({ name }) => name), ...(target ? [target] : [])];
+    const telling = keys.toSorted((one, other) => spans(other) - spans(one));
+    const numbers = telling.filter((info) => info.numbers > 0 && info.least !== info.greatest);
+    const axes = [...telling.slice(0, MOST_AXES - 1).map(({ name }) => name), ...(target ? [target] : [])];
     return { target, x: numbers[0]?.name ?? "started", y: target ?? "duration", axes };
 }
 

@@ -7,7 +7,7 @@ import { Copy, shellWord } from "../../components/copy.js";
 import { Empty, Loaded, useLoad } from "../../components/load.js";
 import { PatchPreview, TextPreview } from "../../components/text.js";
 import { Tree } from "../../components/tree.js";
-import { visible } from "../../format.js";
+import { bytes, visible } from "../../format.js";
 
 const useEnvironment = (run) =>
     useLoad(
@@ -84,17 +84,17 @@ export function Environment({ run }) {
                 ["host", run.host],
                 ["python", rest.python],
                 ["platform", rest.platform],
-                ...Object.entries(system ?? {}),
+                ...Object.entries(system ?? {}).map(inWords),
             ]} /></section>
             ${
                 Object.keys(data ?? {}).length > 0 &&
                 html`<section><h2>Data</h2><${Tree} value=${data}
-                noun="data references" /></section>`
+                noun="data reference" /></section>`
             }
             ${
                 Object.keys(variables ?? {}).length > 0 &&
                 html`<section><h2>Variables of the environment</h2>
-                <${Tree} value=${variables} noun="variables" /></section>`
+                <${Tree} value=${variables} noun="variable" /></section>`
             }
         </div>`;
     }}<//>`;
@@ -105,6 +105,10 @@ function codeState(run) {
     if (run.vcs_dirty === null) return "It is not known whether the files differed from the commit.";
     return run.vcs_dirty ? "Files differed from the commit." : "The files were those of the commit.";
 }
+
+/** A number of bytes is shown in its unit. */
+const inWords = ([key, value]) =>
+    key === "memory_bytes" && typeof value === "number" ? ["memory", bytes(value)] : [key, value];
 
 function Pairs({ pairs }) {
     return html`<dl class="pairs">${pairs

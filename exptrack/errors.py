@@ -202,7 +202,7 @@ class NotFoundError(ExptrackError, LookupError):
 
 
 class RunNotFoundError(NotFoundError):
-    """No run has this id, and no id begins with it; or no run has this external id."""
+    """No run has this id or name, and no id begins or ends with it; or no run has this external id."""
 
     exit_code = 31
 
@@ -214,13 +214,14 @@ class RunNotFoundError(NotFoundError):
 
 
 class AmbiguousRunError(NotFoundError):
-    """The ids of several runs begin with this prefix."""
+    """Several runs have this name, or their ids begin or end with this text."""
 
     exit_code = 32
 
-    def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
+    def __init__(self, prefix: str, candidates: Sequence[str], *, is_name: bool = False) -> None:
         some = ", ".join(candidates[:5]) + (", …" if len(candidates) > 5 else "")
-        super().__init__(f"run id {prefix!r} is ambiguous ({some}); give more characters")
+        what, way = ("run name", "give one of these ids") if is_name else ("run id", "give more characters")
+        super().__init__(f"{what} {prefix!r} is ambiguous ({some}); {way}")
         self.prefix = prefix
         self.candidates = tuple(candidates)
 

@@ -212,7 +212,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
             InvalidTypeError, InvalidValueError: an argument cannot be stored; the message names it.
             ExternalIdError: another run has this external id; the error names the run.
             RunNotFoundError: no run has the id `parent`.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         return lifecycle.start_run(
             self._connection,
@@ -250,7 +250,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
             RunBusyError: a process is still writing the run.
             RunTrashedError: the run is in the trash.
         """
@@ -285,7 +285,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
             RunBusyError: the process of the run lives, or cannot be seen from here.
             RunTrashedError: the run is in the trash.
             InvalidValueError: a run cannot end as `status`, or a value is invalid.
@@ -317,7 +317,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
             ConfigError, InvalidTypeError, InvalidValueError: a record cannot be stored.
             ExternalIdError: a run has the external id of a record, and `known` is ``"refuse"``.
             RunNotFoundError: no run has the id of a parent.
-            AmbiguousRunError: several runs begin with the id of a parent.
+            AmbiguousRunError: the id of a parent means several runs.
 
         After an error none of the batch is stored. A note of the error says which record is wrong and how many
         records before it are stored.
@@ -331,7 +331,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         self._settle()
         return self._open_run(run_id)
@@ -347,7 +347,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         self.get_run(run_id).append_event(kind, data)
 
@@ -358,7 +358,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.artifacts.store import ArtifactStore
 
@@ -372,7 +372,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
             ArtifactNotFoundError: no artifact fits the reference.
             AmbiguousHashError: several artifacts' hashes begin with it.
             RunNotFoundError: no run has the id in the reference.
-            AmbiguousRunError: several runs begin with that id.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.artifacts.lineage import find_artifact
 
@@ -383,7 +383,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
             ArtifactNotFoundError: no artifact has this hash.
             AmbiguousHashError: several artifacts' hashes begin with it.
         """

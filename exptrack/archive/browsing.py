@@ -99,7 +99,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 
@@ -111,7 +111,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 
@@ -126,7 +126,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
         from exptrack.query.vocabulary import fold
@@ -141,7 +141,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 
@@ -154,7 +154,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 
@@ -166,7 +166,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 
@@ -178,7 +178,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import run_parts
 

@@ -127,7 +127,7 @@ class ArchivePortable:
             StudyNotFoundError: no study has this name.
             FilterError: `where` is not a filter.
             RunNotFoundError: there is no run of this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
             ExportError: `out` exists, or cannot be written.
             ArchiveFullError: there is no room for the file.
         """

@@ -96,7 +96,7 @@ class ArchiveQueries:
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.query import details
 
@@ -151,7 +151,7 @@ class ArchiveQueries:
 
         Raises:
             RunNotFoundError: no run has one of the ids.
-            AmbiguousRunError: several runs begin with one of the ids.
+            AmbiguousRunError: one of them means several runs.
         """
         from exptrack.analysis import comparison
 
@@ -166,7 +166,7 @@ class ArchiveQueries:
 
         Raises:
             RunNotFoundError: no run has one of the ids.
-            AmbiguousRunError: several runs begin with one of the ids.
+            AmbiguousRunError: one of them means several runs.
             InvalidValueError: `run_ids` is empty.
         """
         wanted, show_all = _list_ids(self._connection, run_ids), check_flag(all_keys, "all_keys")
@@ -191,7 +191,7 @@ class ArchiveQueries:
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.analysis import comparison
 
@@ -283,7 +283,7 @@ class ArchiveQueries:
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         drain_all(self._connection.path)
         return self._read_series(run_id, name, start, stop, buckets)
@@ -338,7 +338,7 @@ class ArchiveQueries:
 
         Raises:
             RunNotFoundError: no run has one of the ids.
-            AmbiguousRunError: several runs begin with one of the ids.
+            AmbiguousRunError: one of them means several runs.
             InvalidValueError: `width` makes more than 100,000 buckets.
         """
         from exptrack.metrics.buckets import MAX_BUCKETS
@@ -379,7 +379,7 @@ class ArchiveQueries:
 
         Raises:
             RunNotFoundError: no run has one of the ids.
-            AmbiguousRunError: several runs begin with one of the ids.
+            AmbiguousRunError: one of them means several runs.
             InvalidValueError: the cursor is not that of a tail, or is given with `from_now`.
         """
         from exptrack.metrics.series import check_names
@@ -415,7 +415,7 @@ class ArchiveQueries:
 
         Raises:
             RunNotFoundError: no run has one of the ids.
-            AmbiguousRunError: several runs begin with one of the ids.
+            AmbiguousRunError: one of them means several runs.
             MissingPackageError: numpy is not installed.
         """
         from exptrack.metrics.alignment import align_series

@@ -49,7 +49,7 @@ class ArchiveTrash:
 
         Raises:
             RunNotFoundError: no run has one of the ids.
-            AmbiguousRunError: several runs begin with one of the ids.
+            AmbiguousRunError: one of them means several runs.
             RunBusyError: one of the runs is running.
         """
         from exptrack.runs.trash import trash_runs
@@ -64,7 +64,7 @@ class ArchiveTrash:
 
         Raises:
             RunNotFoundError: no run has one of the ids.
-            AmbiguousRunError: several runs begin with one of the ids.
+            AmbiguousRunError: one of them means several runs.
         """
         from exptrack.runs.trash import restore_runs
 
@@ -129,7 +129,7 @@ class ArchiveTrash:
 
         Raises:
             RunNotFoundError: no run has one of the ids; nothing is deleted.
-            AmbiguousRunError: several runs begin with one of the ids; nothing is deleted.
+            AmbiguousRunError: one of them means several runs; nothing is deleted.
             RunBusyError: one of the runs is running; nothing is deleted.
             ConflictError: a table that you added refers to one of the runs; nothing is deleted.
         """

@@ -112,7 +112,7 @@ def find_artifact(connection: Connection, reference: object) -> Artifact:
         ArtifactNotFoundError: no artifact fits the reference.
         AmbiguousHashError: the hashes of several contents begin with it.
         RunNotFoundError: no run has the id in the reference.
-        AmbiguousRunError: several runs begin with it.
+        AmbiguousRunError: it means several runs.
     """
     if type(reference) is Artifact:
         name = check_name(reference.name, "artifact name")

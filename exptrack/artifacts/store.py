@@ -120,7 +120,7 @@ class ArtifactStore(Retention):
 
         Raises:
             RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         connection = default_connection()
         row = resolve_run(connection, run_id)

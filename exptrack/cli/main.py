@@ -158,6 +158,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
+def join_filters(where: tuple[str, ...]) -> str | None:
+    """Return one filter that all runs match that match each of these; None if there is none.
+
+    A single one stays as it was typed, as an error shows its text.
+    """
+    return where[0] if len(where) == 1 else " and ".join(f"({one})" for one in where) or None
+
+
 def confirm(question: str, yes: bool) -> None:
     """Ask a question and abort the command unless the user agrees; `yes` agrees without asking."""
     if yes:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 import click
 
 from exptrack import ArchiveNotFoundError, ExptrackError, NotFoundError
-from exptrack.cli.main import DAMAGED_EXIT, FILE, json_option, main, open_archive, run_argument, where_option
+from exptrack.cli.main import (
+    DAMAGED_EXIT,
+    FILE,
+    join_filters,
+    json_option,
+    main,
+    open_archive,
+    run_argument,
+    where_option,
+)
 from exptrack.cli.output import (
     print_json,
     print_json_or_text,
@@ -173,7 +182,7 @@ def extract(
         report = archive.extract(
             out,
             runs or None,
-            where=" and ".join(f"({one})" for one in where) or None,
+            where=join_filters(where),
             study=study,
             with_inputs=with_inputs,
             progress=update,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from exptrack.cli.main import FILE, json_option, main, open_archive, where_option
+from exptrack.cli.main import FILE, join_filters, json_option, main, open_archive, where_option
 from exptrack.cli.output import print_json, show_status
 
 
@@ -37,9 +37,8 @@ def report(
     """
     from exptrack.exporters.report import write_report
 
-    joined = where[0] if len(where) == 1 else " and ".join(f"({one})" for one in where) or None
     with open_archive(db) as archive, show_status("writing the report"):
-        made = write_report(archive, out, where=joined, metrics=metrics or None, title=title)
+        made = write_report(archive, out, where=join_filters(where), metrics=metrics or None, title=title)
     if as_json:
         print_json(made)
         return

@@ -16,6 +16,7 @@ from exptrack.cli.main import (
     FILE,
     READERS_WAIT_S,
     find_default,
+    join_filters,
     json_option,
     main,
     open_archive,
@@ -99,9 +100,8 @@ def _export(db: str | None, out: str, where: tuple[str, ...], as_json: bool) -> 
     """Write the page as a file, and tell how large it is."""
     from exptrack.web.export import write_page
 
-    joined = " and ".join(f"({one})" for one in where) or None
     with open_archive(db) as archive, show_progress_of_parts() as update:
-        made = write_page(archive, out, where=joined, progress=update)
+        made = write_page(archive, out, where=join_filters(where), progress=update)
     if as_json:
         print_json(made)
         return

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -79,12 +80,11 @@ class Scale(NamedTuple):
 
 
 def choose_looks(row_ids: Mapping[str, int]) -> dict[str, Look]:
-    """Return the look of each run as on the page: its row id decides on the colour; equal ones get dashes."""
+    """Return the look of each run as on the page: the colour follows from its row id, equal ones get dashes."""
     used: dict[int, int] = {}
     looks = {}
-    for run_id in sorted(row_ids, key=row_ids.__getitem__):
-        number = row_ids[run_id] - 1
-        # Each eight runs begin one colour later than those before; the page says why.
+    for run_id, row_id in sorted(row_ids.items(), key=itemgetter(1)):
+        number = row_id - 1
         colour = (number + number // COLOURS) % COLOURS
         looks[run_id] = Look(colour, used.get(colour, 0) % DASHES)
         used[colour] = used.get(colour, 0) + 1

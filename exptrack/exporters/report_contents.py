@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from exptrack import Archive, Artifact, Buckets, FieldInfo, MetricNotFoundError, RunQuery
+from exptrack.directions import guess_direction, split_words
 
 MOST_LISTED = 1_000  # runs in the table
 MOST_DRAWN = 50  # runs with curves, besides those that are best
@@ -26,13 +27,6 @@ SYSTEM = "system/"
 STATUSES = ("completed", "running", "failed", "interrupted", "pruned")
 FACTS = "run_id name status started duration reason tag trial.state".split()
 STATISTICS = "last last_step min min_step max max_step count nan_count".split()
-# A word that the last part of a metric's name may have, and the direction that is better.
-LOWER = frozenset(
-    "loss err error mse mae rmse mape nll bce ce ppl perplexity wer cer fid kl regret latency".split()
-)
-HIGHER = frozenset(
-    "acc accuracy f1 auc auroc score reward return precision recall iou miou dice bleu r2 map psnr".split()
-)
 EVALUATED = frozenset("val valid validation test eval dev holdout".split())
 SEEDS = ("seed", "random_state", "rng")
 _PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
@@ -338,22 +332,14 @@ def same_setting(one: object, other: object) -> bool:
     return type(one) is type(other) and repr(one) == repr(other)
 
 
-def _words_of(name: str) -> list[str]:
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name).lower()
-    return [re.sub(r"(?<=..)s$", "", word) for word in re.split(r"[^a-z0-9]+", spaced)]
-
-
 def direction_of(name: str) -> str | None:
-    """Guess as the page does from a metric's name whether ``min`` or ``max`` values are better; else None."""
-    words = _words_of(name)
-    if any(word in LOWER or f"{word}s" in LOWER for word in words):
-        return "min"
-    return "max" if any(word in HIGHER for word in words) else None
+    """Guess from a metric's name whether ``min`` or ``max`` values are better; else None."""
+    return {"minimize": "min", "maximize": "max", None: None}[guess_direction(name)]
 
 
 def _rank_metric(name: str, runs: int) -> tuple[bool, bool, int, str]:
     """Rank first the metrics that tell most: with a direction, of data not trained on, of most runs."""
-    return direction_of(name) is None, not EVALUATED.intersection(_words_of(name)), -runs, name
+    return direction_of(name) is None, not EVALUATED.intersection(split_words(name)), -runs, name
 
 
 def is_seed(key: str) -> bool:

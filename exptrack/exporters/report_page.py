@@ -194,7 +194,7 @@ class _Page:
     def _is_numeric(self, key: str) -> bool:
         """Return whether the column of a key has numbers alone, which stand to the right."""
         held = [run.values[key] for run in self._contents.runs if run.values[key] is not None]
-        return all(isinstance(one, int | float) and not isinstance(one, bool) for one in held)
+        return held != [] and all(isinstance(one, int | float) and not isinstance(one, bool) for one in held)
 
     def _spans_decades(self, key: str) -> bool:
         held = [run.values[key] for run in self._contents.runs if run.values[key] is not None]

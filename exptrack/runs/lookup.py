@@ -1,4 +1,4 @@
-"""Find a run by its id or by the beginning of its id, and read summaries and notes of runs."""
+"""Find a run by its id or by what a person says of it, and read summaries and notes of runs."""
 
 from __future__ import annotations
 
@@ -28,11 +28,6 @@ LEFT JOIN study AS y ON y.id = t.study
 RUNS_BY_ROW_ID = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
 RUN_BY_ID = RUN_COLUMNS + "WHERE r.run_id = ?"
 RUN_BY_EXTERNAL_ID = RUN_COLUMNS + "WHERE r.external_id = ?"
-_BY_PREFIX = """
-SELECT run_id FROM run WHERE run_id >= ? AND run_id < ? AND deleted_at IS {state} ORDER BY run_id LIMIT 21
-"""
-RUNS_BY_PREFIX = _BY_PREFIX.format(state="NULL")
-TRASHED_BY_PREFIX = _BY_PREFIX.format(state="NOT NULL")
 TAGS_OF = "SELECT t.run, t.tag FROM run_tag AS t WHERE t.run IN (SELECT value FROM json_each(?))"
 LAST_VALUES_OF = """
 SELECT s.run, n.name, s.last_value
@@ -54,27 +49,28 @@ def read_runs(connection: Connection, runs: Sequence[int]) -> list[Row]:
 
 
 def resolve_run(connection: Connection, run_id: object, *, trash_first: bool = False) -> Row:
-    """Return the row of the run with this id, or of the only run whose id begins with it.
+    """Return the row of the run with this id, or of the only run that the text means; see `references`.
 
-    Where an id begins so, a run in the trash is found only if no other run is; with `trash_first`, vice versa.
+    A run in the trash is found only if no other run is meant; with `trash_first`, vice versa.
 
     Raises:
-        RunNotFoundError: no run has this id.
-        AmbiguousRunError: several runs begin with it.
+        RunNotFoundError: it means no run.
+        AmbiguousRunError: it means several runs.
+        MetricNotFoundError: it means the best run by a metric that no run has logged.
+        InvalidValueError: it means the best run, and does not tell whether less or more is better.
     """
-    wanted = check_name(id_of(run_id), "run id").lower()
-    row = connection.one(RUN_BY_ID, (wanted,))
+    wanted = check_name(id_of(run_id), "run id")
+    row = connection.one(RUN_BY_ID, (wanted.lower(),))
     if row is None:
-        bounds = (wanted, wanted + "\U0010ffff")
-        queries = (TRASHED_BY_PREFIX, RUNS_BY_PREFIX) if trash_first else (RUNS_BY_PREFIX, TRASHED_BY_PREFIX)
-        found = connection.all(queries[0], bounds) or connection.all(queries[1], bounds)
-        if not found:
-            raise RunNotFoundError(wanted, str(connection.path))
-        if len(found) > 1:
-            raise AmbiguousRunError(wanted, [match["run_id"] for match in found])
-        row = connection.one(RUN_BY_ID, (found[0]["run_id"],))
-        if row is None:
-            raise RunNotFoundError(wanted, str(connection.path))
+        from exptrack.runs.references import find_meant
+
+        found = find_meant(connection, wanted, trash_first=trash_first)
+        if len(found.run_ids) > 1:
+            raise AmbiguousRunError(wanted, found.run_ids, is_name=found.is_name)
+        if found.run_ids:
+            row = connection.one(RUN_BY_ID, (found.run_ids[0],))
+    if row is None:
+        raise RunNotFoundError(wanted, str(connection.path))
     return row
 
 

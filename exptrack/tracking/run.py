@@ -287,7 +287,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         Raises:
             ArtifactNotFoundError: the archive has no such artifact.
             RunNotFoundError: the run is deleted, or no run has the id before the slash.
-            AmbiguousRunError: several runs begin with it.
+            AmbiguousRunError: it means several runs.
         """
         from exptrack.artifacts.lineage import use_artifact
 

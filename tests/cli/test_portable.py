@@ -278,6 +278,8 @@ def test_extract_says_what_it_was_not_told_rightly(work: Path) -> None:
         (OwnFileError, ("node1.db", run_id)),
     ):
         assert call(lab, "extract", *words).exit_code == error.exit_code, words
+    # The filter is shown as it was typed.
+    assert "\n  tag =\n" in call(lab, "extract", "out.db", "--where", "tag =").stderr
     assert names() == before
 
 

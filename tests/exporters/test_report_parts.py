@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exptrack.exporters.report_chart import choose_looks, is_logarithmic
-from exptrack.exporters.report_contents import HIGHER, LOWER, direction_of, is_seed, plain_name
+from exptrack.exporters.report_contents import is_seed, plain_name
 from exptrack.exporters.report_markup import (
     element,
     serialize,
@@ -87,27 +87,6 @@ def test_any_range_has_ticks_within_it(low: float, high: float) -> None:
     assert len(write_ticks(ticks)) == len(ticks)
 
 
-def test_directions_are_those_of_the_page() -> None:
-    names = [
-        "loss",
-        "val/accuracy",
-        "mapeError",
-        "top5_acc",
-        "errors",
-        "bleu4",
-        "norm",
-        "lr",
-        "trainLoss",
-        "F1",
-        "",
-    ]
-    expected = evaluate("components/best.js", "input.map(module.directionOf)", names)
-    assert [direction_of(name) for name in names] == expected
-    text = (STATIC / "components" / "best.js").read_text(encoding="utf-8")
-    words = [frozenset(found.split()) for found in re.findall(r'"([a-z0-9 ]{40,})"', text)]
-    assert words == [LOWER, HIGHER]
-
-
 def test_the_palette_is_that_of_the_page() -> None:
     text = (STATIC / "colors.js").read_text(encoding="utf-8")
     style = resources.files("exptrack.exporters").joinpath("report.css").read_text(encoding="utf-8")
@@ -116,14 +95,18 @@ def test_the_palette_is_that_of_the_page() -> None:
         assert [re.findall(f"--c{slot}: (#[0-9a-f]{{6}})", style)[place] for slot in range(8)] == colours
 
 
-def test_runs_of_one_colour_have_dashes_and_an_older_run_keeps_its_own() -> None:
-    rows = {f"1kjq38xw00a1p{number:03}": number for number in range(1, 41)}
-    looks = choose_looks(rows)
-    expected = evaluate("colors.js", "input.map(module.placeOf)", list(rows.values()))
-    assert [look.colour for look in looks.values()] == expected
+def test_runs_have_the_looks_that_they_have_on_the_page_and_older_ones_keep_theirs() -> None:
+    row_ids = {f"run {row_id}": row_id for row_id in range(1, 90, 2)}
+    looks = choose_looks(row_ids)
     assert len({look.colour for look in looks.values()}) == 8
-    first = dict(list(rows.items())[:10])
-    assert choose_looks(first) == {run: looks[run] for run in first}
+    assert choose_looks(dict(list(row_ids.items())[:10])) == dict(list(looks.items())[:10])
+    asked = """(() => {
+        const look = module.lookOf(input, { color: null, dash: null });
+        const colours = [0, 1, 2, 3, 4, 5, 6, 7].map((place) => module.slotLook(place).color);
+        return input.map((run) => [colours.indexOf(look(run).color), look(run).dash]);
+    })()"""
+    shown = evaluate("components/looks.js", asked, [{"run_id": k, "row_id": v} for k, v in row_ids.items()])
+    assert shown == [[look.colour, [[], [6, 3], [2, 2], [8, 3, 2, 3]][look.dash]] for look in looks.values()]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ const write = (key, value) => {
   if (value === undefined) return 'undefined'
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
 }
+// What the modules of colours ask of a browser.
 globalThis.matchMedia = () => ({ matches: false, addEventListener() {} })
 globalThis.document = { documentElement: { dataset: {} } }
 const input = JSON.parse(readFileSync(0, 'utf8'), read)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import statistics
 from typing import Any
 
 import pytest
 
-from tests.web.node import evaluate
+from exptrack.directions import LESS, MORE, guess_direction
+from tests.web.node import STATIC, evaluate
 
 LINES, AXES, BEST = "components/lines.js", "components/axes.js", "components/best.js"
 EXPORT, CURVES = "components/chart_export.js", "components/curves.js"
@@ -168,6 +170,15 @@ def test_the_direction_that_is_better_follows_from_the_name() -> None:
     ]
     found = evaluate(BEST, "input.map(module.directionOf)", names)
     assert found == ["min", "min", "max", "max", "max", None, None, "min", None, "min"]
+
+
+def test_directions_are_guessed_as_the_library_guesses_them() -> None:
+    names = "loss val/accuracy mapeError top5_acc errors bleu4 norm lr trainLoss F1 s as x/ÄccA maps".split()
+    found = evaluate(BEST, "input.map(module.directionOf)", ["", *names])
+    ends = {"minimize": "min", "maximize": "max", None: None}
+    assert found == [ends[guess_direction(name)] for name in ["", *names]]
+    text = (STATIC / BEST).read_text(encoding="utf-8")
+    assert [frozenset(some.split()) for some in re.findall(r'"([a-z0-9 ]{40,})"', text)] == [LESS, MORE]
 
 
 def test_the_best_values_are_marked_and_others_never() -> None:

@@ -181,5 +181,8 @@ def test_the_command_needs_no_server_and_tells_the_sizes(lab: Path) -> None:
     assert told["runs"] == 1
     assert told["inside"] is True
     assert told["file_bytes"] == (lab.parent / "b.html").stat().st_size
+    told_wrong = call("--export", "c.html", "--where", "config.lr >", lab.name)
+    assert told_wrong.returncode == FilterError.exit_code
+    assert "\n  config.lr >\n" in told_wrong.stderr  # as it was typed
     for wrong in (["--where", "name = a"], ["--export", "c.html", "--port", "7"]):
         assert call(*wrong, lab.name).returncode == 2

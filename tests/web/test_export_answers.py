@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 import struct
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 import pytest
 
-from exptrack import Archive
+from exptrack import Archive, RecordedRun
 from exptrack.web.page import Page
 from exptrack.web.server import make_app
 from tests.web.browser.archives import fill_archive
@@ -282,3 +284,38 @@ def test_what_is_no_archive_or_too_new_is_refused(packed: Path, tmp_path: Path) 
     cut = packed.read_bytes()[:8192]
     other.write_bytes(cut)
     assert "cannot be read" in refuse_file(other) or ask_export(other, ["/api/runs"])[0].error is not None
+
+
+def test_long_curves_are_read_from_their_levels(tmp_path: Path) -> None:
+    steps = range(20_000)
+    values = [math.nan if step % 7 == 3 else math.inf if step == 12_345 else math.sin(step) for step in steps]
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    with Archive(tmp_path / "lab.db") as archive:
+        records = [RecordedRun({"n": n}, started, 60, metrics={"loss": (steps, values)}) for n in (1, 2)]
+        ids = archive.record_runs(records)
+        archive.pack(tmp_path / "packed.db")
+    whole = [
+        url("/api/series", runs=ids, metrics="loss", **asked)
+        for asked in ({"buckets": 150}, {"buckets": 9}, {"by": "time"})
+    ]
+    parts = [
+        url("/api/series", runs=ids, metrics="loss", **asked)
+        for asked in (
+            {},
+            {"start": 100, "stop": 9_000},
+            {"buckets": 15_000},
+            {"width": 1000},
+            {"by": "time", "stop": 7},
+        )
+    ]
+    page = Page(str(tmp_path / "packed.db"), can_edit=False)
+    found = compare(Client(make_app(page, PORT, TOKEN)), tmp_path / "packed.db", whole + parts)
+    page.close()
+    # Without any point the whole curves stay what they are.
+    (tmp_path / "packed.db").chmod(0o600)
+    with sqlite3.connect(tmp_path / "packed.db") as connection:
+        connection.execute("DELETE FROM metric_point")
+    connection.close()
+    assert [one.content for one in ask_export(tmp_path / "packed.db", whole)] == [
+        one.content for one in found[: len(whole)]
+    ]

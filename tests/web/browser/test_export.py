@@ -199,7 +199,7 @@ def test_a_file_with_the_mark_of_a_log_says_what_is_missing(
     page = window.open(file, "/runs", "input[type=file]")
     page.locator("input[type=file]").set_input_files(tmp_path / "lab.db")
     page.locator("text=the only one").first.wait_for()
-    assert "Commits in lab.db-wal are not shown" in page.inner_text("body")
+    assert "newer commits in a file lab.db-wal, which are not shown" in page.inner_text("body")
     window.leave()
 
 

@@ -9,8 +9,8 @@ const target = document.getElementById("app");
 function show({ name, hasWal }) {
     target.replaceChildren();
     if (hasWal) {
-        const words = `${name} has the mark of a write-ahead log. Commits in ${name}-wal are not shown.`;
-        toast(`${words} Take a copy by 'exptrack snapshot' to see them.`, { kind: "error" });
+        const words = `${name} may have newer commits in a file ${name}-wal, which are not shown.`;
+        toast(`${words} A copy by 'exptrack snapshot' has them.`, { kind: "error" });
     }
     return import("../../app.js");
 }

@@ -247,7 +247,8 @@ function rateByGroups(key, stored, finite, ranks) {
     const values = new Set([...held.values()].map(identify)).size;
     const kinds = [...stored.values()].map(([kind]) => kind);
     const isNumeric =
-        kinds.every((kind) => ["int", "float", "null"].includes(kind)) && kinds.some((kind) => kind !== "null");
+        kinds.every((kind) => ["int", "float", "null"].includes(kind)) &&
+        kinds.some((kind) => kind !== "null");
     const groupOf = isNumeric
         ? cutNumbers(held)
         : new Map([...held].map(([run, leaf]) => [run, identify(leaf)]));

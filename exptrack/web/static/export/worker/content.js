@@ -12,11 +12,13 @@ export const startZstd = () => zstd.init();
 /** Decompresses bytes of zstd to a size that is known. */
 export const unpackZstd = (packed, size) => zstd.decode(packed, size);
 
-function unpackChunk(codec, packed, size) {
+/** Unpacks a chunk, which has one of these sizes: a frame of zstd says which. */
+export function unpackChunk(codec, packed, sizes) {
     const found = CODEC.exec(codec);
     if (!found) throw new Problem("ArchiveCorruptError", `a chunk has the unknown codec '${codec}'`);
-    const plain = codec === "raw" ? packed : unpackZstd(packed, size);
-    if (plain.length !== size) throw new Problem("ArchiveCorruptError", "a chunk of an artifact is damaged");
+    const plain = codec === "raw" ? packed : unpackZstd(packed, Math.max(...sizes));
+    const size = plain.length;
+    if (!sizes.includes(size)) throw new Problem("ArchiveCorruptError", "a chunk of an artifact is damaged");
     const width = Number(found[1] ?? 1);
     if (width === 1) return plain;
     const sorted = new Uint8Array(size);
@@ -39,7 +41,7 @@ export function readBlob(blob, size, most = size) {
         WHERE b.blob = ? AND b.offset_bytes < ? ORDER BY b.offset_bytes`;
     let end = 0;
     each(sql, [blob, wanted], ([offset, codec, bytes, data]) => {
-        const plain = unpackChunk(codec, data, bytes);
+        const plain = unpackChunk(codec, data, [bytes]);
         if (offset !== end) throw new Problem("ArchiveCorruptError", "a chunk of an artifact is missing");
         whole.set(plain.subarray(0, wanted - offset), offset);
         end = offset + plain.length;

@@ -4,6 +4,7 @@ import { forgetFields } from "./completion.js";
 import { startZstd } from "./content.js";
 import { openArchive, readHeader, startSqlite } from "./database.js";
 import { setAbout } from "./file.js";
+import { forgetLevels } from "./levels.js";
 import { forgetPoints } from "./points.js";
 import { Problem } from "./problem.js";
 import { forgetSelections } from "./selection.js";
@@ -28,6 +29,7 @@ export function openFile(bytes, about) {
     openArchive(bytes);
     setAbout(about);
     forgetFields();
+    forgetLevels();
     forgetPoints();
     forgetSelections();
     return { hasWal };

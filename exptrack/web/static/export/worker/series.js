@@ -4,6 +4,7 @@
  * A point is in the bucket of its own position. The order of points is by step, and decides which is the first
  * and which the last. NaN is only counted.
  */
+import { readLevel, widen } from "./levels.js";
 import { resolveRun } from "./lookup.js";
 import { findSeries, readPoints } from "./points.js";
 import { Problem } from "./problem.js";
@@ -63,6 +64,16 @@ function toMs(seconds) {
 function look(of, metric, scale) {
     const held = of.get(metric);
     if (!held) return { points: null };
+    const isPlain = scale.by === "step" || scale.by === "time";
+    const level = isPlain ? readLevel(held.series, scale.by) : null;
+    // If bounds cut through buckets, the points themselves are read.
+    if (level && level.low >= scale.low && level.high < scale.stop) {
+        return { held, level, extent: { low: level.low, high: level.high } };
+    }
+    return lookAtPoints(held, of, scale);
+}
+
+function lookAtPoints(held, of, scale) {
     const points = readPoints(held);
     if (scale.by === "step") return { points, positions: points.steps, extent: stepExtent(points, scale) };
     if (scale.by === "time") return { points, positions: points.times, extent: timeExtent(points) };
@@ -180,7 +191,16 @@ function addTo(held, one) {
 }
 
 /** Puts the points of a series into cells; returns the columns. */
-function fill({ points, positions }, { width, low, stop }, { by }) {
+function fill(looked, grid, scale) {
+    const { level, held } = looked;
+    if (level && grid.width % level.width === 0)
+        return makeColumns(widen(level, grid.width), grid.width, scale);
+    const { points, positions } = level ? lookAtPoints(held, null, scale) : looked;
+    return makeColumns(sortPoints(points, positions, grid), grid.width, scale);
+}
+
+/** Returns the cells of points, in the order of the axis. */
+function sortPoints(points, positions, { width, low, stop }) {
     const cells = new Map();
     let held = null;
     for (let place = 0; points && place < positions.length; place += 1) {
@@ -193,7 +213,10 @@ function fill({ points, positions }, { width, low, stop }, { by }) {
         }
         addTo(held, points.values[place]);
     }
-    const sorted = [...cells.values()].sort((a, b) => a.cell - b.cell);
+    return [...cells.values()].sort((a, b) => a.cell - b.cell);
+}
+
+function makeColumns(sorted, width, { by }) {
     const unit = by === "time" ? 1000 : 1;
     const make = { start: (one) => (one.cell * width) / unit, nan_count: (one) => one.nan };
     return COLUMNS.map((name) => Float64Array.from(sorted, make[name] ?? ((one) => one[name])));

@@ -117,7 +117,9 @@ def _cut_numbers(held: dict[int, StoredValue | None], runs: int) -> dict[int, ob
     numbers = {run: None if leaf is None else number_of(leaf) for run, leaf in held.items()}
     counts = sorted(Counter(one for one in numbers.values() if one is not None).items())
     most = min(MOST_GROUPS, max(2, runs // LEAST_IN_GROUP))
-    if len(counts) <= most:
+    # A grid of a few values with a few seeds each: merged values would hide what the key explains.
+    is_grid = len(counts) <= MOST_GROUPS and all(count > 1 for _, count in counts)
+    if len(counts) <= most or is_grid:
         return dict(numbers)
     size = sum(count for _, count in counts) / most
     places, below = {}, 0

@@ -237,8 +237,9 @@ class ArchiveQueries:
         vary are left out, and so are keys of text that differ in every run.
 
         ``"groups"`` also looks at each key alone, and finds an optimum in between. Numbers are cut into up to 8
-        groups of about as many runs. It is the share of the variance of the metric's ranks that lies between
-        the groups, adjusted for their number, so a key of chance scores about 0.
+        groups of about as many runs; up to 8 different numbers that each occur twice stay apart. It is the
+        share of the variance of the metric's ranks that lies between the groups, adjusted for their number,
+        so a key of chance scores about 0.
 
         ``"forest"`` is permutation importance (5 folds, fixed seeds). scikit-learn's random forest is fitted to
         the ranks; the score of a key is how much the R² on unseen runs falls when that key is shuffled. It

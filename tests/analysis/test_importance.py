@@ -86,6 +86,15 @@ def test_groups_see_a_bend_and_chance_scores_nothing(archive: Archive) -> None:
     assert archive.importance("loss")[0].importance < 0.1  # ranks do not see it
 
 
+def test_each_value_of_a_small_grid_is_a_group_of_its_own(archive: Archive) -> None:
+    for step, lr in enumerate((0.3, 0.03, 0.003)):
+        for seed in range(2):
+            finished(archive, {"lr": lr}, loss=step + seed / 10)
+    (found,) = archive.importance("loss", method="groups")
+    # Ranks 1 to 6 in pairs: 1.5 of 17.5 lies within the groups.
+    assert found.importance == pytest.approx(1 - 1.5 / 17.5 * 5 / 3)
+
+
 def test_groups_are_adjusted_eta_squared_of_ranks_with_missing_values_as_a_group(archive: Archive) -> None:
     losses = {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 9.0], None: [6.0, 7.0, 8.0]}
     for kind, values in losses.items():

@@ -134,7 +134,7 @@ export function fieldsOf(columns) {
 }
 
 /** As wide as the name of the column needs, within bounds. */
-const widthOf = (label, least) => Math.min(180, Math.max(least, 32 + 8 * label.length));
+export const widthOf = (label) => Math.min(180, 32 + 8 * label.length);
 
 /** Describes a column for the table. */
 export function describe(name, infos, widths) {
@@ -149,7 +149,7 @@ export function describe(name, infos, widths) {
         label: labelOf(name),
         title: name,
         number: isNumber,
-        width: widths[name] ?? fact?.width ?? widthOf(labelOf(name), isNumber ? 100 : 120),
+        width: widths[name] ?? fact?.width ?? Math.max(isNumber ? 100 : 120, widthOf(labelOf(name))),
         movable: true,
         cell: (row) => (row.gone ? null : draw(row)),
         tip: fact?.draw ? fact.tip : (row) => tipOf(row[name]),

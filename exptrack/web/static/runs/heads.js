@@ -2,7 +2,7 @@
 import { html } from "../vendor/ui.js";
 import { Icon } from "../components/icons.js";
 import { colorOf } from "../colors.js";
-import { labelOf } from "./columns.js";
+import { labelOf, widthOf } from "./columns.js";
 import { Sparkline } from "./sparkline.js";
 
 const UNORDERED = new Set(["tag", "note", "artifact"]);
@@ -58,7 +58,7 @@ export function sparkColumn(field) {
         id: `spark ${field}`,
         label: labelOf(field),
         title: `Curve of ${field}`,
-        width: 120,
+        width: Math.max(120, widthOf(labelOf(field))),
         movable: true,
         head: html`<span class="row tight"><${Icon} name="chart-line" size=${13} />
             <bdi class="clip">${labelOf(field)}</bdi></span>`,

@@ -270,7 +270,9 @@ function cutNumbers(held) {
     const counts = new Map();
     for (const one of numbers.values()) if (one !== null) counts.set(one, (counts.get(one) ?? 0) + 1);
     const most = Math.min(MOST_GROUPS, Math.max(2, Math.floor(held.size / LEAST_IN_GROUP)));
-    if (counts.size <= most) return numbers;
+    // A grid of a few values with a few seeds each: merged values would hide what the key explains.
+    const isGrid = counts.size <= MOST_GROUPS && [...counts.values()].every((count) => count > 1);
+    if (counts.size <= most || isGrid) return numbers;
     const size = sum([...counts.values()]) / most;
     const places = new Map();
     let below = 0;

@@ -34,7 +34,7 @@ export function Events({ run, ticks, route }) {
                     </thead>
                 <tbody>${found.slice(at * PAGE, (at + 1) * PAGE).map(
                     (event) => html`<tr key=${event.seq}>
-                    <td><${Moment} at=${event.happened_at} /></td>
+                    <td><${Moment} at=${event.happened_at} seconds /></td>
                     <td><bdi class="event-kind">${visible(event.kind)}</bdi></td>
                     <td>${Object.entries(event.data)
                         .filter(([, value]) => value !== null)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exptrack import Archive, ExptrackError, FilterError, InvalidValueError, RunNotFoundError
+from exptrack import Archive, ExptrackError, FilterError
 from exptrack.cli import main
 from exptrack.query.conditions import SYNONYMS
 
@@ -204,15 +204,16 @@ def order_by_it(archive: Archive, number: int, text: str) -> None:
 
 
 def test_an_attempt_is_no_run_and_no_language(untouched: Archive) -> None:
-    """As a run id it leads to no run; bare, as filter, order or column, it is refused or finds nothing else."""
+    """It leads to the run of that name; bare, as filter, order or column, it is refused or finds no other."""
     for text in ATTEMPTS:
         use_bare(untouched, text)
 
 
 def use_bare(archive: Archive, text: str) -> None:
-    for ask in (archive.show_run, archive.get_run, archive.read_events):
-        with pytest.raises((RunNotFoundError, InvalidValueError)):
-            ask(text)
+    named = [run for run in archive.list_runs() if run.name == text]
+    assert [archive.show_run(text).summary] == named
+    assert archive.get_run(text).run_id == named[0].run_id
+    assert archive.read_events(text) == archive.read_events(named[0].run_id)
     for where in (text, f"name = {text}", f"config.text = {text}", f"name = 'innocent' {text}"):
         try:
             found = {run.name for run in archive.runs().where(where)}

@@ -58,6 +58,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
         study = archive.create_study("widths", "minimize", sampler=Sampler.random(seed=1))
         study.optimize(objective, n_trials=2)
+        archive.save_page_view("the best", "/runs?order=-metrics.acc")
     return path
 
 

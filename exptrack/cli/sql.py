@@ -54,8 +54,9 @@ def sql(
 
     Views of runs are runs, trash, groups, configs, attributes, tags, notes, events, metrics, points and
     point_times. Views of artifacts are artifacts, artifact_files, artifact_aliases, inputs, lineage and
-    run_storage. Views of searches are studies, trials and trial_params. The view about describes the file.
-    'exptrack view' adds others. docs/schema.md explains every column.
+    run_storage. Views of searches are studies, trials and trial_params. The view page_views has the named
+    views of the page, and about describes the file. 'exptrack view' adds others. docs/schema.md explains every
+    column.
 
     Example: exptrack sql "SELECT status, count(*) FROM runs GROUP BY status"
     """

@@ -42,7 +42,7 @@ READING = [
     "artifacts ls RUN", "artifacts du", "lineage RUN", "view --list", "trash", "watch RUN",
     "artifacts get RUN words -o words", "snapshot copy.db",
     "pack paper.db", "unpack paper.db living.db",
-    "digest", "diff-archives PATH paper.db", "extract part.db RUN", "merge all.db PATH",
+    "digest", "diff-archives PATH paper.db", "extract part.db RUN", "report report.html", "merge all.db PATH",
     "merge PATH paper.db --dry-run", "salvage PATH saved.db",
 ]  # fmt: skip
 WRITING = [

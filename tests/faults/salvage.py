@@ -43,8 +43,8 @@ PAGE = 4096
 BLOCK = 1024
 MOST_LOST = 0.001  # of all rows, beyond what was overwritten and what has its proof in common with that
 FEW = 30  # rows that may be lost of a small archive: as many as one of its runs has
-SEVERAL = 20  # pages
-POINTER_MAP = 2  # its first page; with it and the page above a leaf, nothing tells to which table the leaf belongs
+SEVERAL = 20  # pages, or a twenty-fifth of a small archive
+POINTER_MAP = 2  # its first page; without it and the page above, nothing tells to which table a leaf belongs
 # A series of a run with other damage is known by these, and the id of the run by those.
 NAMING = {"metric_name", "sqlite_autoindex_metric_name_1", "sqlite_autoindex_metric_series_1"}
 IDENTIFYING = {"sqlite_autoindex_run_1", "run_by_start"}
@@ -309,7 +309,7 @@ def damage(lab: Subject, chance: random.Random) -> tuple[str, bytearray, set[int
     hit = {
         "page": lambda: {chance.randrange(2, pages + 1)},
         "noise": lambda: {chance.randrange(2, pages + 1)},
-        "several": lambda: {chance.randrange(2, pages + 1) for _ in range(SEVERAL)},
+        "several": lambda: {chance.randrange(2, pages + 1) for _ in range(min(SEVERAL, pages // 25))},
         "root": lambda: {chance.choice(roots)},
         "page 1": lambda: {1},
     }[kind]()

@@ -463,14 +463,11 @@ class RunProof:
     # The end
 
     def _finish(self, run: int, before: str | None, changed: bool, proved: bool, unproven: bool) -> None:
-        if (
-            changed
-            and self._row(run)["status"] != RunStatus.RUNNING
-            and not self._draft.findings.missing_of(run)
-        ):
-            # For example, a sum of values that was computed anew may differ in its last bit from the sealed one.
-            self._draft.findings.miss(run, "how it ended")
         missing = self._draft.findings.missing_of(run)
+        if changed and not missing and self._row(run)["status"] != RunStatus.RUNNING:
+            # For example, a sum that was computed anew may differ in its last bit from the sealed one.
+            self._draft.findings.miss(run, "how it ended")
+            missing = self._draft.findings.missing_of(run)
         if self._draft.unproven and (unproven or not proved):
             self._connection.execute(INSERT_TAG, (run, UNPROVEN_TAG, self._now))
         row = self._row(run)

@@ -494,3 +494,19 @@ def test_the_report_says_whether_all_is_whole() -> None:
     assert (whole.whole, hurt.whole, report.ok) == (True, False, True)
     assert not SalvageReport("in", "out", 1, (whole, hurt), 5, 0).ok
     assert not SalvageReport("in", "out", 1, (whole,), 3, 0, ("a page",)).ok
+
+
+def test_a_sum_that_only_nearly_comes_back_is_told(tmp_path: Path) -> None:
+    """It is added up by step, and was added up as it was logged."""
+    with Archive(tmp_path / "lab.db") as archive, pytest.raises(MemoryError), archive.start_run() as run:
+        for step, value in ((2, -1e16), (0, 1e16), (1, 1.0)):
+            run.log_metric("x", value, step)
+        raise MemoryError
+    with closing(sqlite3.connect(tmp_path / "lab.db")) as connection, connection:
+        connection.execute("UPDATE metric_series SET value_sum = 7")
+    report = exptrack.salvage(tmp_path / "lab.db", tmp_path / "out.db")
+    assert not report.ok
+    assert report.runs[0].missing == ("how it ended",)
+    with Archive(tmp_path / "out.db", mode="ro") as archive:
+        assert [point.value for point in archive.get_run(run.run_id).get_metric("x")] == [1e16, 1.0, -1e16]
+        assert archive.verify().ok

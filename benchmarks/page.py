@@ -217,7 +217,9 @@ def open_page(playwright: Playwright, server: Server, script: str = "") -> Itera
 def log_in(context: BrowserContext, server: Server) -> None:
     """Give a context what it has once the printed address was opened."""
     context.add_cookies([_read_cookie(server)])
-    context.add_init_script(f"localStorage.setItem('exptrack.token', '{server.token}')")
+    # A window begins with a page of its own, which has no storage.
+    keep = f"localStorage.setItem('exptrack.token', '{server.token}')"
+    context.add_init_script(f"if (location.protocol === 'http:') {keep}")
 
 
 def _read_cookie(server: Server) -> Any:

@@ -214,13 +214,13 @@ def test_curves_are_those_of_the_archive(client: Client, lab: Archive, data: st.
         for found, curve in zip(curves, expected, strict=True):
             lists = curve.lists()
             for name in CURVE_COLUMNS:
-                # Only sums may differ by rounding, as the points may be added up in another order.
-                near = 1e-12 if name == "sum" else 0.0
-                same = [
-                    (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=near, abs_tol=near)
-                    for a, b in zip(found[name], lists[name], strict=True)
-                ]
-                assert all(same), (name, found[name], lists[name])
+                for at, (a, b) in enumerate(zip(found[name], lists[name], strict=True)):
+                    if a == b or (math.isnan(a) and math.isnan(b)):
+                        continue
+                    # Two reads may add the same n points in another order: at most n roundings each.
+                    points, ends = found["count"][at], (found["min"][at], found["max"][at])
+                    error = 2 * points**2 * 2.0**-53 * max(map(abs, ends))
+                    assert (name, abs(a - b) <= error) == ("sum", True), (name, a, b)
 
 
 def test_curves_of_ended_runs_come_from_levels_as_they_would_from_points(

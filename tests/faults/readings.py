@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exptrack import Archive
+from exptrack.sweeps.optuna_storage import OptunaStorage
 
 Reading = Callable[[Archive], Any]
 VIEWS = """
@@ -104,12 +105,22 @@ def _read_optuna(archive: Archive) -> Any:
         storage.get_study_system_attrs(study),
         storage.get_study_directions(study),
         storage.get_n_trials(study),
-        storage.get_best_trial(study),
+        _read_best_trial(storage, study),
         [(one.study_name, one.user_attrs) for one in storage.get_all_studies()],
         [storage.get_trial(trial._trial_id) for trial in trials],
         [storage.get_trial_user_attrs(trial._trial_id) for trial in trials],
     )
     return facts, trials
+
+
+def _read_best_trial(storage: OptunaStorage, study: int) -> Any:
+    """Return the best trial, or the refusal that Optuna asks of a storage whose study has no complete trial."""
+    try:
+        return storage.get_best_trial(study)
+    except ValueError as error:
+        if str(error) != "no trial of the study is complete yet":
+            raise
+        return str(error)
 
 
 def _read_handle(archive: Archive, run_id: str) -> Any:

@@ -28,6 +28,7 @@ from exptrack.open_pages import OpenPage, announce_page, find_page
 from exptrack.times import seconds_of
 
 ANSWER_S = 2.0
+NICENESS = 10  # a process of the usual priority weighs nine times as much when cores are short
 
 
 @main.command()
@@ -91,9 +92,16 @@ def ui(
         with announce_page(path, server.origin, server.token):
             _tell(as_json, f"The page of {path}, until ctrl-C:", server.url, path, os.getpid())
             _open_browser(server.url, no_browser)
+            _give_way()  # after the browser has started, which would inherit it
             server.serve()
     finally:
         server.close()
+
+
+def _give_way() -> None:
+    """Let training on this machine come before the page, where the system has priorities of POSIX."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
 
 
 def _export(db: str | None, out: str, where: tuple[str, ...], as_json: bool) -> None:

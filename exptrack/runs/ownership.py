@@ -62,15 +62,21 @@ def is_run_dead(
     if row["lease_s"] is not None:
         return has_lapsed(row["heartbeat_at"], row["lease_s"])
     owner = identity_of_owner(row)
-    return is_dead(connection, owner, declared=is_alive(owner) is None and declared_dead(owner))
+    return is_dead(connection, owner, declared_dead)
 
 
-def is_dead(connection: Connection, owner: ProcessIdentity, *, declared: bool = False) -> bool:
+def is_dead(
+    connection: Connection,
+    owner: ProcessIdentity,
+    declared_dead: Callable[[ProcessIdentity], bool] = lambda _owner: False,
+) -> bool:
     """Whether the owner is known to be gone, and with it every process that was forked from it with the run.
 
-    With `declared` the caller says that the owner is gone; the lock on its journal may prove the contrary.
+    `declared_dead` is asked about an owner that cannot be seen from here; the lock on its journal may prove the
+    contrary.
     """
-    gone = declared or is_alive(owner) is False
+    alive = is_alive(owner)
+    gone = declared_dead(owner) if alive is None else not alive
     # The journal may have been deleted and written again since the fork; the archive file was not.
     return gone and not has_living_family(connection.place, owner) and not has_living_child(connection, owner)
 

@@ -372,7 +372,7 @@ def _look_at_run(connection: Connection, row: Row) -> Owner:
     if row["lease_s"] is not None:
         return Owner.DEAD if is_run_dead(connection, row) else Owner.ALIVE
     owner = identity_of_owner(row)
-    if is_dead(connection, owner, declared=is_alive(owner) is None and shares_boot(owner)):
+    if is_dead(connection, owner, shares_boot):
         return Owner.DEAD
     return Owner.UNSEEN if is_alive(owner) is None and not shares_boot(owner) else Owner.ALIVE
 

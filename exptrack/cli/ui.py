@@ -101,7 +101,7 @@ def ui(
 def _give_way() -> None:
     """Let training on this machine come before the page, where the system has priorities of POSIX."""
     if hasattr(os, "nice"):
-        os.nice(NICENESS)
+        os.nice(max(0, NICENESS - os.nice(0)))
 
 
 def _export(db: str | None, out: str, where: tuple[str, ...], as_json: bool) -> None:

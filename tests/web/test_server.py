@@ -23,6 +23,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -41,7 +42,8 @@ has_modes = pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Pages of these tests are announced in a folder of their own."""
+    """Pages of these tests are announced in a folder of their own, and this process keeps its priority."""
+    monkeypatch.setattr(os, "nice", lambda _by: 0, raising=False)
     cache = tmp_path / "cache"
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(cache))
@@ -237,6 +239,19 @@ def test_the_command_ends_when_nobody_asks(lab: Path) -> None:
     done = run_ui(str(lab), "--port", "0", "--idle", "0.3s")
     assert done.exit_code == 0
     assert done.output.startswith(f"The page of {lab}, until ctrl-C:\n\n  http://127.0.0.1:")
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="priorities of POSIX")
+def test_the_page_gives_way_to_training(lab: Path) -> None:
+    with Ui(str(lab)) as ui:
+        assert open_in_browser(ui.url)  # it answers, so it serves
+        assert psutil.Process(ui.process.pid).nice() == max(10, psutil.Process().nice())
+        assert ui.end() == (0, "")
+
+
+def test_a_system_without_priorities_has_pages_too(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "nice", raising=False)
+    assert run_ui(str(lab), "--port", "0", "--idle", "0.2s").exit_code == 0
 
 
 def test_a_page_that_is_watched_is_not_idle(lab: Path) -> None:

@@ -5,8 +5,9 @@
  * leave are used for those that come, so a cell with a state of its own needs a key. However often rows come
  * and the scroll moves, they are drawn once a frame.
  *
- * A column is {id, label, width, pinned, number, title, cell(row, index), tip(row), head}. `rows` is {total,
- * at(index), need(from, to), stamp}; the signal `stamp` changes when rows did.
+ * A column is {id, label, width, pinned, number, title, cell(row, isActive), tip(row), head}; the row under the
+ * pointer and the current one are active. `rows` is {total, at(index), need(from, to), stamp}; the signal
+ * `stamp` changes when rows did.
  */
 import { h, html, useId, useLayoutEffect, useMemo, useRef, useState } from "../vendor/ui.js";
 
@@ -15,6 +16,7 @@ const OVERSCAN = 4;
 const MAX_HEIGHT = 15_000_000; // Browsers limit the height of an element; the least limit is 17 million pixels.
 const MIN_WIDTH = 48;
 const PAGE = 10;
+const REST_MS = 150; // after a scroll; what passes under the pointer until then is not pointed at
 
 /** Which rows and columns are in sight, from the scroll position. */
 function visiblePart(view, total, columns) {
@@ -25,6 +27,7 @@ function visiblePart(view, total, columns) {
     const first = Math.max(Math.floor(top / ROW_HEIGHT) - OVERSCAN, 0);
     const last = Math.min(Math.ceil((top + height) / ROW_HEIGHT) + OVERSCAN, total);
     const pool = Math.ceil(height / ROW_HEIGHT) + 2 * OVERSCAN + 2;
+    const isShifted = view.scrollLeft > 0;
     const shift = view.scrollTop - top; // Of rows that are drawn on a shorter scale; else 0.
     let left = 0;
     let from = 0;
@@ -39,7 +42,7 @@ function visiblePart(view, total, columns) {
         if (left <= view.scrollLeft + view.clientWidth) to = place + 1;
         left = right;
     });
-    return { first, last, pool, shift, from, to, skipped };
+    return { first, last, pool, shift, isShifted, from, to, skipped };
 }
 
 const ALL = { from: 0, to: Infinity, skipped: 0 };
@@ -102,7 +105,7 @@ function HeadCell({ column, place, onSize, onMove }) {
     </div>`;
 }
 
-/** The cells of a line. Pinned ones share one box, as each box that sticks is a layer for the browser. */
+/** The cells of a line. Pinned ones share one box, which sticks once the columns are scrolled. */
 function drawLine(columns, part, drawCell) {
     const pins = [];
     const cells = [h("div", { key: "pins", role: "presentation", class: "pins" }, pins)];
@@ -177,16 +180,25 @@ export function Table({
     const scroller = view ?? own;
     const [part, setPart] = useState(null);
     const drawn = useRef({ key: null, lines: new Map(), cells: [] });
-    const tipped = useRef(null); // The cell whose tip was written.
+    const [pointed, setPointed] = useState(null); // The index of the row under the pointer.
+    const pointer = useRef({ scrolledAt: -Infinity, timer: 0, cell: null }); // The cell has its tip.
+    const takeTip = () => {
+        pointer.current.cell?.removeAttribute("title");
+        pointer.current.cell = null;
+    };
     const update = () => {
         const stamp = rows.stamp.peek();
         const next = { ...visiblePart(scroller.current, rows.total, columns), stamp };
         setPart((before) => (same(before, next) ? before : next));
         rows.need(next.first, next.last);
-        tipped.current?.removeAttribute("title");
-        tipped.current = null;
+        takeTip();
     };
     const updateSoon = useFrame(update);
+    const onScroll = () => {
+        pointer.current.scrolledAt = performance.now();
+        updateSoon();
+    };
+    useLayoutEffect(() => () => clearTimeout(pointer.current.timer), []);
     useLayoutEffect(update, [rows, rows.total, columns]);
     useLayoutEffect(() => rows.stamp.subscribe(updateSoon), [rows]);
     // The end of a plain effect may come after the element is gone; the observer would tell that as a new size.
@@ -202,8 +214,9 @@ export function Table({
     const scope = useColumnStyles(columns);
     const props = useMemo(() => columns.map(propsOf), [columns]);
     const lines = part ? drawLines() : [];
-    function drawCells(row, index) {
-        return drawLine(columns, part, ({ cell }, place) => h("div", props[place], row && cell(row, index)));
+    function drawCells(row, isActive) {
+        const draw = ({ cell }, place) => h("div", props[place], row && cell(row, isActive));
+        return drawLine(columns, part, draw);
     }
     function drawLines() {
         const key = [columns, revision, part.from, part.to, part.shift, part.pool, rows];
@@ -215,13 +228,14 @@ export function Table({
         for (let index = part.first; index < Math.min(part.last, rows.total); index += 1) {
             const row = rows.at(index);
             const classes = `${row ? classesOf(row, index) : "waits"}${index === cursor ? " current" : ""}`;
+            const isActive = index === cursor || index === pointed;
             let line = before.get(index);
-            if (!line || line.row !== row || line.classes !== classes) {
+            if (!line || line.row !== row || line.classes !== classes || line.isActive !== isActive) {
                 const slot = index % part.pool;
                 // A row that is not read yet hides the cells of the one before, which saves to draw twice.
-                if (row || !cells[slot]) cells[slot] = drawCells(row, index);
+                if (row || !cells[slot]) cells[slot] = drawCells(row, isActive);
                 const vnode = drawRow({ index, classes, part, cells: cells[slot] });
-                line = { row, classes, vnode };
+                line = { row, classes, isActive, vnode };
             }
             next.set(index, line);
         }
@@ -256,15 +270,32 @@ export function Table({
         // The element under the mouse may soon be that of another row.
         if (!event.target.closest("a, .fold")) scroller.current.focus({ preventScroll: true });
     };
-    // A tip is written when the pointer comes: few of the cells that scroll by are ever looked at so.
-    const onPointerMove = ({ target }) => {
-        const cell = target.closest(".grid-body .cell");
-        if (cell === tipped.current) return;
-        tipped.current?.removeAttribute("title");
-        tipped.current = cell;
-        const row = cell && rows.at(Number(cell.closest(".line").dataset.index));
-        const tip = row && !row.isGroup && columns[cell.ariaColIndex - 1]?.tip?.(row);
+    /** Makes the row at an element active, and gives its cell a tip: few that scroll by are ever looked at. */
+    const pointAt = (target) => {
+        const line = target.closest(".grid-body .line");
+        const index = line && Number(line.dataset.index);
+        setPointed(index);
+        const cell = line && target.closest(".cell");
+        if (cell !== null && cell === pointer.current.cell) return;
+        takeTip();
+        const row = cell && rows.at(index);
+        if (!row) return;
+        pointer.current.cell = cell;
+        const tip = !row.isGroup && columns[cell.ariaColIndex - 1]?.tip?.(row);
         if (tip) cell.title = tip;
+    };
+    const latest = useRef(null);
+    latest.current = pointAt;
+    // A scroll brings other elements under the pointer, too, with and without a move of it.
+    const onPointer = ({ target }) => {
+        clearTimeout(pointer.current.timer);
+        const rest = pointer.current.scrolledAt + REST_MS - performance.now();
+        if (rest <= 0) pointAt(target);
+        else pointer.current.timer = setTimeout(() => latest.current(target), rest);
+    };
+    const onPointerLeave = () => {
+        clearTimeout(pointer.current.timer);
+        setPointed(null);
     };
     const onKeyDown = (event) => {
         if (event.target !== scroller.current) return;
@@ -278,11 +309,14 @@ export function Table({
         event.preventDefault();
         onCursor(Math.min(Math.max(jump[event.key], 0), rows.total - 1));
     };
-    return html`<div ref=${scroller} class=${`grid ${scope}`} role="grid" tabindex="0" aria-label=${label}
+    const shifted = part?.isShifted ? " shifted" : "";
+    return html`<div ref=${scroller} class=${`grid ${scope}${shifted}`} role="grid" tabindex="0"
+        aria-label=${label}
         aria-rowcount=${rows.total + 1} aria-colcount=${columns.length} aria-multiselectable="true"
         aria-activedescendant=${cursor === null ? null : `row-${cursor}`}
-        onScroll=${updateSoon} onKeyDown=${onKeyDown}
-        onClick=${onClick} onPointerMove=${onPointerMove}
+        onScroll=${onScroll} onKeyDown=${onKeyDown}
+        onClick=${onClick} onPointerOver=${onPointer} onPointerMove=${onPointer}
+        onPointerLeave=${onPointerLeave}
         onDblClick=${(event) => indexOf(event) !== null && onOpen(indexOf(event), event)}>
         ${head}
         <div role="rowgroup" class="grid-body" style=${{ width: `${width}px`, height: `${height}px` }}>

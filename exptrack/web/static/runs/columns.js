@@ -17,7 +17,7 @@ const FACTS = {
         label: "Status",
         width: 120,
         needs: ["status", "reason"],
-        draw: drawStatus,
+        draw: (row) => drawStatus(row),
         tip: (row) => tipOf(row.reason),
     },
     tag: { label: "Tags", width: 170, draw: drawTags },
@@ -154,7 +154,7 @@ export function describe(name, infos, widths) {
         number: isNumber,
         width: widths[name] ?? fact?.width ?? Math.max(isNumber ? 100 : 120, widthOf(labelOf(name))),
         movable: true,
-        cell: (row) => (row.gone ? null : draw(row)),
+        cell: (row, isActive) => (row.gone ? null : draw(row, isActive)),
         tip: fact?.draw ? fact.tip : (row) => tipOf(row[name]),
     };
 }

@@ -31,16 +31,23 @@ const editing = signal(null);
 
 const stop = (event) => event.stopPropagation();
 
-/** A button that appears when the mouse is over its row, or the focus on it. It opens an editor of the run. */
-function drawPencil(row, Editor, { button, title, sign = "✎" }) {
-    if (!canEdit()) return null;
+/** A button that opens an editor of the run. Only the row under the pointer and the current one have it. */
+function drawPencil(row, isActive, Editor, { button, title, sign = "✎" }) {
+    if (!isActive || !canEdit()) return null;
     const act = (event) => {
         event.stopPropagation();
-        editing.value = { Editor, label: title, anchor: event.currentTarget, row };
+        const grid = event.currentTarget.closest("[role=grid]");
+        const box = event.currentTarget.getBoundingClientRect();
+        // The button may be gone when the editor is closed, or be that of another row.
+        const anchor = { getBoundingClientRect: () => box, focus: () => grid.focus({ preventScroll: true }) };
+        editing.value = { Editor, label: title, anchor, row };
     };
     const props = { key: "edit", class: "icon small onhover", tabindex: "-1", title: button };
     return h("button", { ...props, "aria-label": button, onClick: act, onDblClick: stop }, sign);
 }
+
+/** The class of what stands beside such a button. */
+const editedClass = (name) => (canEdit() ? `${name} edited` : name);
 
 const RENAME = { button: "Rename", title: "Rename the run" };
 const TAG = { button: "Change tags", title: "Tags of the run", sign: "+" };
@@ -50,24 +57,25 @@ const FIRST_NOTE = { button: "Add a note", title: "Notes of the run", sign: "+" 
 // These draw the elements of a cell without a component, as a table draws hundreds in a frame while it scrolls.
 
 /** Draws the name of a run, or its id if it has none. It leads to the run's page. */
-export function drawName(row) {
+export function drawName(row, isActive) {
     const { run_id: run, name } = row;
     const shown = name ? h("bdi", null, visible(name)) : h("code", { class: "soft" }, run);
-    const link = h("a", { key: "name", class: "clip", href: `/run/${run}`, tabindex: "-1" }, shown);
-    return [link, drawPencil(row, NameForm, RENAME)];
+    const link = { key: "name", class: editedClass("clip"), href: `/run/${run}`, tabindex: "-1" };
+    return [h("a", link, shown), drawPencil(row, isActive, NameForm, RENAME)];
 }
 
 /** Draws the tags of a run: each can be taken away, others added. */
-export function drawTags(row) {
+export function drawTags(row, isActive) {
     const tags = (row.tag ?? []).map((tag) => h("bdi", { class: "chip clip" }, visible(tag)));
-    return [h("span", { key: "tags", class: "chips" }, tags), drawPencil(row, RunTags, TAG)];
+    const chips = h("span", { key: "tags", class: editedClass("chips") }, tags);
+    return [chips, drawPencil(row, isActive, RunTags, TAG)];
 }
 
 /** Draws the notes of a run in one line; the editor shows them in full, to be changed, removed or added. */
-export function drawNotes(row) {
+export function drawNotes(row, isActive) {
     const text = textOfNotes(row).replace(/\s+/g, " ");
-    const line = h("bdi", { key: "notes", class: "clip" }, text);
-    return [line, drawPencil(row, RunNotes, row.note?.length ? NOTE : FIRST_NOTE)];
+    const line = h("bdi", { key: "notes", class: editedClass("clip") }, text);
+    return [line, drawPencil(row, isActive, RunNotes, row.note?.length ? NOTE : FIRST_NOTE)];
 }
 
 /** The notes of a run as one text. */

@@ -204,10 +204,10 @@ export default function Runs({ route }) {
                 width: isMean ? Math.max(column.width, MEAN_WIDTH) : column.width,
                 head: html`<${SortButton} column=${column} order=${query.order} onSort=${sort} />`,
                 sorted: sortedAs(query.order, name),
-                cell: (row) =>
+                cell: (row, isActive) =>
                     row.isGroup
                         ? drawGroup(name, row, { ...grouping, fields: rows.fields }, fold)
-                        : cell(row),
+                        : cell(row, isActive),
             };
         });
         const lead = leadColumn({

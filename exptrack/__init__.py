@@ -79,6 +79,8 @@ _NAMES_IN = {
     "sweeps.plan": "SweepPlan Dimension",
     "sweeps.plan_file": "load_sweep",
     "sweeps.records": "StudyInfo TrialRecord SweepTrial SweepReport",
+    # Pages for people without exptrack
+    "exporters.report": "write_report Report",
     # Records that several of these return or take
     "records": """
         RunSummary RunStatus MetricPoint MetricSummary Note Event Artifact ArtifactUse
@@ -248,6 +250,8 @@ if TYPE_CHECKING:
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.errors import VerificationError as VerificationError
+    from exptrack.exporters.report import Report as Report
+    from exptrack.exporters.report import write_report as write_report
     from exptrack.media.thumbnails import Thumbnail as Thumbnail
     from exptrack.metrics.alignment import Alignment as Alignment
     from exptrack.metrics.buckets import Buckets as Buckets

@@ -180,9 +180,9 @@ TEMPLATES: dict[str, dict[str, str]] = {
 # Constants that begin like a statement, but are parts of others.
 FRAGMENTS = {"listing.ARTIFACT_COLUMNS", "listing.USE_COLUMNS", "lookup.RUN_COLUMNS"}
 # Steps of a plan that read no table of the file, its list of tables, or a row for each study: trials are sought
-# by study.
+# by study. `cell` are the cells of a grid, which the statement makes itself.
 HARMLESS = re.compile(
-    r"SCAN (CONSTANT ROW|copied|found|names|sqlite_(schema|master)|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*"
+    r"SCAN (CONSTANT ROW|cell|copied|found|names|sqlite_(schema|master)|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*"
     r"|\(subquery-\d+\)|\(join-\d+\)|d|y USING COVERING INDEX sqlite_autoindex_study_2|y)$"
 )
 

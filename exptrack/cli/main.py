@@ -24,6 +24,7 @@ from exptrack import (
     __version__,
 )
 from exptrack.cli.streams import OutputFailedError, prepare_streams
+from exptrack.termination import ended_by_sigterm
 
 INTERRUPTED_EXIT = 130
 DAMAGED_EXIT = ArchiveCorruptError.exit_code  # also where a command has gone on beside the damage
@@ -47,7 +48,8 @@ class _Commands(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
         prepare_streams()
         try:
-            return super().main(*args, **options)
+            with ended_by_sigterm():
+                return super().main(*args, **options)
         except OutputFailedError as failure:
             if not failure.reader_has_left:
                 click.echo(f"exptrack: {failure}", err=True)

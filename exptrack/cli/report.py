@@ -35,7 +35,7 @@ def report(
 
     Example: exptrack report paper.html --where "tag = 'paper'" --metrics val/loss
     """
-    from exptrack.exporters.report import write_report
+    from exptrack import write_report
 
     with open_archive(db) as archive, show_status("writing the report"):
         made = write_report(archive, out, where=join_filters(where), metrics=metrics or None, title=title)

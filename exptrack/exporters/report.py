@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from exptrack import Archive, ExportError
-from exptrack.errors import InvalidValueError, NotFoundError
+from exptrack.errors import InvalidTypeError, InvalidValueError, NotFoundError
 from exptrack.exporters.report_contents import read_contents
 from exptrack.exporters.report_media import read_media
 from exptrack.exporters.report_page import make_page
 from exptrack.new_files import write_new_file
 from exptrack.own_files import require_foreign
-from exptrack.plain import read_names, read_path
+from exptrack.plain import read_names, read_path, short_repr
 from exptrack.validation import check_name, check_text
 
 MOST_CHOSEN = 50  # metrics
@@ -74,6 +74,10 @@ def write_report(
         ExportError: `out` exists, or cannot be written.
         OwnFileError: `out` belongs to an archive that is open here.
     """
+    if not isinstance(archive, Archive):
+        raise InvalidTypeError(
+            f"archive must be an Archive, not {short_repr(archive)}; give exptrack.Archive('lab.db')"
+        )
     path = read_path(out, "out")
     names = (
         None if metrics is None else [check_name(one, "metric name") for one in read_names(metrics, "metrics")]

@@ -31,7 +31,6 @@ SELECT (
         FROM metric_point{RANGE})
 FROM json_each(:ranges) AS e
 """
-AGGREGATES_WITHOUT_NAN = AGGREGATES.replace("count(value)", "count(*)")
 AGGREGATES_WITH_TIMES = f"""
 SELECT (
         SELECT pack_bucket(

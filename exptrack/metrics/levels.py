@@ -19,7 +19,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import islice, pairwise
-from operator import add
+from operator import add, le, lt
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection
@@ -35,6 +35,7 @@ from exptrack.metrics.level_builder import (
 from exptrack.metrics.level_cells import COLUMNS, Cells, decode_cells, encode_cells, merge_cells
 from exptrack.metrics.summary import LEVEL_POINTS
 from exptrack.shuffling import compress_shuffled, unshuffle
+from exptrack.validation import INT64_MAX
 
 AXES = ("step", "time")
 ZSTD_LEVEL = 1
@@ -192,7 +193,8 @@ def count_level_bytes(connection: Connection) -> int:
 def read_level(connection: Connection, series: int, axis: str, width: int) -> Level | None:
     """Return the level of a series along an axis if its buckets are at most this wide; None if it has none.
 
-    A damaged one counts as none, as the points say the same.
+    A damaged one counts as none, as the points say the same. So does one that no points can make: its checksum
+    may be right, as anyone can compute it.
     """
 
     def take(rows: Iterator[tuple[Any, ...]]) -> LevelRow | None:
@@ -202,9 +204,26 @@ def read_level(connection: Connection, series: int, axis: str, width: int) -> Le
     if row is None:
         return None
     try:
-        return decode_level(row)
+        level = decode_level(row)
     except ValueError:
         return None
+    return level if _can_be(level) else None
+
+
+def _can_be(level: Level) -> bool:
+    """Whether some points make this level; then its buckets can be merged, and their numbers fit in 64 bits."""
+    cells, shift = level.cells, level.shift
+    firsts, lasts = (
+        (cells.first_steps, cells.last_steps) if level.axis == "step" else (cells.first_ms, cells.last_ms)
+    )
+    return (
+        all(map(lt, cells.cells, cells.cells[1:]))
+        and [first >> shift for first in firsts] == cells.cells.tolist() == [last >> shift for last in lasts]
+        and min(cells.counts) > 0
+        and sum(cells.counts) <= INT64_MAX
+        and min(cells.nan_counts) >= 0
+        and all(map(le, cells.nan_counts, cells.counts))
+    )
 
 
 def read_columns(connection: Connection, series: int, axis: str, grid: Grid) -> dict[str, array[Any]] | None:

@@ -57,12 +57,12 @@ from exptrack.sweeps.sweep_study import (
 )
 from exptrack.sweeps.trial import Trial
 from exptrack.sweeps.verdict import Verdict, find_run, judge_command, read_reports
+from exptrack.termination import SIGTERM_EXIT, Terminated
 from exptrack.times import steady_s
 from exptrack.tracking.child_process import Child, Ended, Listener
 from exptrack.tracking.lifecycle import interrupt_dead_runs
 from exptrack.tracking.recorded_run import RecordedRun
 from exptrack.tracking.recording import record_runs
-from exptrack.tracking.run import Terminated
 from exptrack.validation import check_flag, check_function
 
 RUN_ID = "SELECT run_id FROM run WHERE id = ?"
@@ -174,7 +174,7 @@ class _Runner:
             finally:
                 self._tell_again()
         if signal.SIGTERM in self._signals:
-            raise Terminated(128 + signal.SIGTERM)
+            raise Terminated(SIGTERM_EXIT)
         if self._signals:
             raise KeyboardInterrupt
         info = self._study.info

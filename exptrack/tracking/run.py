@@ -53,6 +53,7 @@ from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import record_end
 from exptrack.runs.trial_link import TrialPruned
+from exptrack.termination import SIGTERM_EXIT, Terminated
 from exptrack.times import moment, steady_s, utc_text
 from exptrack.tracking.activation import enter, leave
 from exptrack.tracking.description import Description
@@ -71,7 +72,6 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import Series
 
 BEAT_WAIT_S = 5.0
-SIGTERM_EXIT = 128 + 15
 PRUNE_EVENT = "prune"
 RUN_BY_ID = "SELECT id, started_at FROM run WHERE run_id = ?"
 RUN_STATE = "SELECT run_id, status, started_at, duration_ms FROM run WHERE id = ?"
@@ -84,10 +84,6 @@ UPDATE run SET status = ?, reason = ?, traceback = ?, ended_at = max(?, started_
                heartbeat_at = max(?, started_at), duration_ms = ?
 WHERE id = ?
 """
-
-
-class Terminated(SystemExit):
-    """Raised when SIGTERM arrives inside a run's ``with`` block. If it is not caught, the exit code is 143."""
 
 
 class Run(Inheritance, Description, GrowingConfig, MediaLog):

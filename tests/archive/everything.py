@@ -133,6 +133,7 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
         [study.trials, study.info, study.results(), study.frame(), archive.optuna_storage()],
         [Sampler.tpe(seed=1), exptrack.Pruner.median(), archive.info(), archive.recover(), archive.verify()],
         [second.get_metric("loss"), archive.backup(folder / "copy.db"), archive.delete_run(recorded)],
+        exptrack.write_report(archive, folder / "report.html"),
         [
             archive.pack(folder / "packed.db", snapshot=True),
             exptrack.unpack(folder / "packed.db", folder / "living.db"),

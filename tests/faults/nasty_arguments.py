@@ -298,6 +298,8 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "diff_archives.b": lambda lab: lab.packed,
     "unpack.packed": lambda lab: lab.packed,
     "unpack.out": lambda lab: lab.work / f"living{os.urandom(4).hex()}.db",
+    "write_report.archive": lambda lab: lab.archive,
+    "write_report.out": lambda lab: lab.work / f"report{os.urandom(4).hex()}.html",
     "local_archive.folder": lambda lab: lab.work / f"spool{os.urandom(4).hex()}",
     "load_sweep.path": lambda lab: lab.folder / "sweep.sdn",
     "sdn.set_value.path": lambda _lab: "lr",

@@ -211,6 +211,49 @@ def test_a_level_that_lies_is_told(archive: Archive, column: str) -> None:
     change(archive, "DELETE FROM metric_level")
 
 
+@pytest.mark.parametrize("axis", ["step", "time"])
+@pytest.mark.parametrize(
+    ("column", "numbers"),
+    [
+        ("cells", {0: -(2**62)}),
+        ("cells", {-1: 2**62}),
+        ("cells", {1: 2, 2: 1}),
+        ("counts", {0: 2**63 - 1, 1: 2**63 - 1}),
+        ("counts", {0: 0}),
+        ("nan_counts", {0: -1}),
+        ("nan_counts", {0: 2**63 - 1, 1: 2**63 - 1}),
+        ("first_steps", {0: -(2**63)}),
+        ("first_ms", {0: -(2**63)}),
+        ("last_steps", {-1: 2**63 - 1}),
+        ("last_ms", {-1: 2**63 - 1}),
+    ],
+)
+def test_a_level_that_no_points_can_make_answers_nothing_and_is_told(
+    archive: Archive, axis: str, column: str, numbers: dict[int, int]
+) -> None:
+    with archive.start_run() as run:
+        log(run, RISING)
+    connection = archive._connection
+    rows: list[tuple[int, int]] = connection.fold("SELECT id, checksum FROM metric_series", (), list)
+    ((series, points),) = rows
+    level = levels.read_level(connection, series, axis, 8)
+    assert level is not None
+    for place, number in numbers.items():
+        getattr(level.cells, column)[place] = number
+    expected = [curve.lists() for curve in answers(archive, run, 8, 1)]
+    row = levels.encode_level(level, points)
+    update = "UPDATE metric_level SET data = ?, checksum = ?, codec = ? WHERE axis = ?"
+    change(archive, update, row.data, row.checksum, row.codec, axis)
+    found = [curve.lists() for curve in answers(archive, run, 8, 1)]
+    # The other axis answers with these, which are only copied there.
+    if not column.endswith("_ms" if axis == "step" else "_steps"):
+        assert found == expected
+    assert [one.message for one in archive.verify().problems] == [
+        f"its level by {axis} does not say what its points say"
+    ]
+    change(archive, "DELETE FROM metric_level")
+
+
 def test_what_an_end_stores_is_stored_whole_or_not_at_all(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,25 @@ def test_a_log_axis_leaves_out_what_is_not_above_zero_and_counts_it() -> None:
     assert both["data"][0] == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.0, 1.1, 0.9, 1e9], True),  # diverged
+        ([1.0, 1.0, 900.0, 1000.0], False),  # within three decades all are seen
+        ([1.0, 5e3, 1e4], False),  # most are seen
+        ([10.0, 1.0, 1e-3, 1e-4, 1e-5], True),
+        ([0.0, 1.0, 1.0, 1e9], False),  # a log axis has no place for 0
+        ([-1.0, 1.0, 1.0, 1e9], False),
+        ([1.0, 1.0, math.inf, math.nan], False),
+        ([math.nan], False),
+        ([], False),
+    ],
+)
+def test_a_log_axis_is_chosen_where_a_linear_one_would_hide_half(values: list[float], expected: bool) -> None:
+    rows = {"a": points(*enumerate(values)), "b": []}
+    assert with_lines("module.wantsLog([lineOf(input.a, 'a'), lineOf(input.b, 'b')])", rows) is expected
+
+
 def test_the_start_of_a_run_moves_its_line_by_whole_buckets() -> None:
     rows = {"a": points((0, 1.0), (10, 2.0)), "width": 10}
     assert with_lines("lineOf(input.a, 'a', 0, 1234.9).xs", rows) == [1230, 1240]

@@ -8,7 +8,8 @@ import { Icon } from "./components/icons.js";
 import { clock, visible } from "./format.js";
 import { onKeyDown, useKeys } from "./keys.js";
 import { liveState } from "./live.js";
-import { VIEWS, followLinks, go, route } from "./router.js";
+import { VIEWS } from "./places.js";
+import { followLinks, go, route } from "./router.js";
 import { Toasts, toastError } from "./toasts.js";
 import Runs, { beginRuns } from "./views/runs.js";
 

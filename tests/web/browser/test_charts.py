@@ -117,6 +117,47 @@ def test_a_log_axis_and_ignored_outliers_say_what_is_missing(
     assert "1 point out of view." in foot.inner_text()
 
 
+def test_a_diverging_loss_has_a_log_axis_that_can_be_taken_back(
+    tmp_path: Path, serve: Callable[..., PageServer], open_window: Open
+) -> None:
+    with Archive(tmp_path / "lab.db") as archive, archive.start_run(name="diverges") as run:
+        calm, wild = [1.0 + step % 5 for step in range(60)], [10.0 ** (step / 6) for step in range(60, 100)]
+        run.log_many("loss", range(100), calm + wild)
+        run.log_many("acc", range(100), [0.5 + step / 200 for step in range(100)])
+    visit = open_window(serve(tmp_path / "lab.db"))
+    for path in ("/charts", f"/run/{run.run_id}"):
+        page = visit.open(path, "[data-chart=loss] canvas", "[data-chart=acc] canvas")
+        switch = page.locator("[data-chart=loss] .log-switch")
+        assert switch.get_attribute("aria-pressed") == "true"
+        assert page.locator("[data-chart=acc] .log-switch").count() == 0
+        assert visit.find_barriers() == []
+        switch.click()
+        visit.wait_until("() => document.querySelector('.log-switch').ariaPressed === 'false'")
+    visit.open("/charts?linear=loss", "[data-chart=loss] canvas")
+    assert switch.get_attribute("aria-pressed") == "false"
+    visit.open("/charts?logy=1", "[data-chart=loss] canvas")
+    assert switch.count() == 0
+
+
+def test_the_first_nan_of_a_long_metric_is_told_to_the_step(
+    tmp_path: Path, serve: Callable[..., PageServer], open_window: Open
+) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        for name, at in (("late", 9_000), ("early", 5_001)):
+            with archive.start_run(name=name) as run:
+                values = [1.0] * 10_000
+                values[at : at + 99] = [math.nan] * 99
+                run.log_many("loss", range(10_000), values)
+    visit = open_window(serve(tmp_path / "lab.db"))
+    for path, words in (
+        ("/charts", "NaN or ∞ in 2 lines, first at step 5001: early"),
+        ("/charts?x=time", "NaN or ∞ in 2 lines, first at"),
+        (f"/run/{run.run_id}", "First NaN at step 5,001."),
+    ):
+        page = visit.open(path, "[data-chart=loss] canvas")
+        page.locator("[data-chart=loss] .chart-foot", has_text=words).wait_for()
+
+
 def test_a_chart_is_saved_as_csv_and_shown_as_a_table(visit: Visit, contents: Contents, tmp_path: Path) -> None:
     page = visit.open(f"/charts?{shown_runs(contents)}", PLOT)
     page.click(f"{LOSS} [aria-haspopup=menu]")

@@ -6,16 +6,17 @@ import contextlib
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
 from exptrack import Archive
 from exptrack.web.server import PageServer
 from tests.web.browser.archives import make_record
 from tests.web.browser.conftest import Open
-from tests.web.browser.visits import LOST
+from tests.web.browser.visits import LOST, Visit
 
 ROW = ".grid-body [role=row]"
 TRAIN = """
@@ -35,6 +36,14 @@ def lab(tmp_path: Path) -> Path:
     with Archive(tmp_path / "lab.db") as archive:
         archive.record_runs([make_record(number) for number in range(3)])
     return tmp_path / "lab.db"
+
+
+@contextlib.contextmanager
+def open_as_stranger(visit: Visit) -> Iterator[Page]:
+    """A page in the same browser that knows nothing of the server."""
+    assert visit.context.browser is not None
+    with contextlib.closing(visit.context.browser.new_context()) as context:
+        yield context.new_page()
 
 
 def test_a_run_and_its_values_appear_while_they_are_logged(
@@ -100,13 +109,11 @@ def test_a_login_by_the_printed_address_opens_the_runs(
     open_window: Open, serve: Callable[..., PageServer], lab: Path
 ) -> None:
     visit = open_window(serve(lab))
-    assert visit.context.browser is not None
-    with contextlib.closing(visit.context.browser.new_context()) as stranger:
-        page = stranger.new_page()
+    with open_as_stranger(visit) as page:
         page.goto(visit.server.url)
         page.locator(f"{ROW} >> text=run-01").wait_for()
         assert page.url == visit.server.origin + "/"
-        (cookie,) = stranger.cookies()
+        (cookie,) = page.context.cookies()
         assert visit.server.token not in str(cookie)
 
 
@@ -114,9 +121,7 @@ def test_a_login_where_nothing_may_be_stored_says_what_to_do(
     open_window: Open, serve: Callable[..., PageServer], lab: Path
 ) -> None:
     visit = open_window(serve(lab))
-    assert visit.context.browser is not None
-    with contextlib.closing(visit.context.browser.new_context()) as stranger:
-        page = stranger.new_page()
+    with open_as_stranger(visit) as page:
         page.add_init_script(
             "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no'); } });"
         )

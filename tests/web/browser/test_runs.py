@@ -116,6 +116,38 @@ def test_tags_names_and_notes_are_changed_in_place(
     assert [note.text for note in detail.notes] == ["seen in a browser"]
 
 
+def test_an_editor_stays_when_its_row_scrolls_out_of_sight_and_changes_its_own_run(
+    open_window: Open, serve: Callable[..., PageServer], tmp_path: Path
+) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        runs = archive.record_runs([make_record(number, name=f"run-{number:03}") for number in range(300)])
+    visit = open_window(serve(tmp_path / "lab.db"))
+    page = visit.open("/runs?order=name", f"{ROW} >> text=run-001")
+    row = page.locator(ROW, has_text="run-001")
+    row.hover()
+    row.get_by_role("button", name="Rename").click()
+    page.evaluate("() => { document.querySelector('[role=grid]').scrollTop = 3000; }")
+    page.locator(f"{ROW} >> text=run-110").wait_for()
+    visit.settle()
+    page.get_by_role("textbox", name="Name").fill("renamed")
+    page.keyboard.press("Enter")
+    page.locator(".popup").wait_for(state="detached")
+    visit.settle()
+    with Archive(tmp_path / "lab.db") as archive:
+        assert [one.name for one in archive.list_runs() if one.name == "renamed"] == ["renamed"]
+        assert archive.show_run(runs[1]).summary.name == "renamed"
+
+
+def test_the_tip_of_a_cell_is_that_of_the_row_in_it(visit: Visit) -> None:
+    page = visit.open("/runs?columns=name&columns=status&where=name+%3D+broken", f"{ROW} >> text=broken")
+    cell = page.locator(ROW, has_text="broken").get_by_role("gridcell").nth(2)
+    cell.hover()
+    visit.wait_until("() => document.querySelectorAll('.grid-body .cell[title]').length === 1")
+    assert cell.get_attribute("title") == "RuntimeError: diverged"
+    page.locator("[role=columnheader]").first.hover()
+    visit.wait_until("() => document.querySelectorAll('.grid-body .cell[title]').length === 0")
+
+
 def test_notes_are_edited_and_removed_in_the_table_by_mouse(
     open_window: Open, serve: Callable[..., PageServer], tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/ui.js";
 import { dark } from "../colors.js";
 import { count, number, exact, plural, visible } from "../format.js";
+import { useFirstMark } from "./first_mark.js";
 import { Icon } from "./icons.js";
 import { bucketWidth, nearestPlace } from "./lines.js";
 import { Plot } from "./plot.js";
@@ -33,10 +34,12 @@ export function Swatch({ color, dash = [] }) {
  * @param {(x: number, width: number) => string} props.writeX writes a place of the axis
  * @param {string} props.xName
  * @param {string[]} props.notes further words for the foot
+ * @param {string|null} props.stepsOf the metric, if the lines show it by step
  * @param {{current: Plot|null}} [props.plot] a reference that the chart sets
  */
 export function Chart(props) {
     const { id, title, lines, view, hover, writeX, xName, notes = [], empty, onZoom, children } = props;
+    const { stepsOf = null } = props;
     const box = useRef(null);
     const own = useRef(null);
     const plot = props.plot ?? own;
@@ -60,7 +63,8 @@ export function Chart(props) {
     useEffect(() => plot.current.restyle(), [dark.value]);
     useEffect(() => hover.subscribe((value) => plot.current.emphasize(value)), [hover]);
 
-    const words = [...describe(drawn, view), ...describeMarks(lines, writeX), ...notes];
+    const first = useFirstMark(lines, stepsOf);
+    const words = [...describe(drawn, view), ...describeMarks(lines, first, writeX), ...notes];
     return html`<figure class="chart" data-chart=${id}>
     <figcaption class="chart-head"><h3 class="clip" title=${visible(title)}><bdi>${visible(title)}</bdi></h3>
       <span class="grow"></span>${children}</figcaption>
@@ -98,17 +102,21 @@ function describe({ leftOut, outside }, view) {
 }
 
 /** Says which lines have values that are no numbers, and where the first one is: there a run diverged. */
-function describeMarks(lines, writeX) {
-    const marked = lines.filter((line) => line.marks.length > 0);
-    if (marked.length === 0) return [];
-    const firstMark = ({ marks }) => marks.reduce((one, other) => (other.x < one.x ? other : one));
-    const first = marked.reduce((one, other) => (firstMark(other).x < firstMark(one).x ? other : one));
-    const { x, kind } = firstMark(first);
-    const place = writeX(x, bucketWidth(first, nearestPlace(first, x)));
-    const sign = { nan: "NaN", infinity: "∞" }[kind] ?? "−∞";
+function describeMarks(lines, first, writeX) {
+    if (first === null) return [];
+    const place = writeX(first.x, first.width);
+    const sign = { nan: "NaN", infinity: "∞" }[first.kind] ?? "−∞";
     if (lines.length === 1) return [`First ${sign} at ${place}.`];
+    const marked = lines.filter((line) => line.marks.length > 0).length;
     // The name comes last: if the line is cut, the number of lines and the place are still there.
-    return [`NaN or ∞ in ${plural(marked.length, "line")}, first at ${place}: ${visible(first.label)}`];
+    return [`NaN or ∞ in ${plural(marked, "line")}, first at ${place}: ${visible(first.label)}`];
+}
+
+/** Says that a chart chose a logarithmic axis of values, and takes it back. */
+export function LogSwitch({ isOn, onChange }) {
+    const title = "On a linear axis, half of these values would lie within a pixel.";
+    return html`<button class="toggle log-switch" aria-pressed=${String(isOn)} title=${title}
+    onClick=${() => onChange(!isOn)}>log y</button>`;
 }
 
 function label(title, lines, xName) {

@@ -41,12 +41,19 @@ export function makeLine(curve, look, length = 0, shift = 0) {
     const xs = moved === 0 ? curve.start : curve.start.map((x) => x + moved);
     const marks = [];
     for (let place = 0; place < curve.size; place += 1) {
-        if (curve.nan_count[place] > 0) marks.push({ x: xs[place], kind: "nan" });
-        if (curve.max[place] === Infinity) marks.push({ x: xs[place], kind: "infinity" });
-        if (curve.min[place] === -Infinity) marks.push({ x: xs[place], kind: "-infinity" });
+        for (const kind of kindsAt(curve, place)) marks.push({ x: xs[place], kind });
     }
     const shape = { xs, ys, means, lows: curve.min, highs: curve.max, counts: curve.count };
     return { ...look, curve, ...shape, shift: moved, marks, members: [] };
+}
+
+/** Return which values that are no numbers a bucket holds: nan, infinity, -infinity. */
+export function kindsAt(curve, place) {
+    const kinds = [];
+    if (curve.nan_count[place] > 0) kinds.push("nan");
+    if (curve.max[place] === Infinity) kinds.push("infinity");
+    if (curve.min[place] === -Infinity) kinds.push("-infinity");
+    return kinds;
 }
 
 /** Return how wide the bucket of a line at a place is. */
@@ -239,6 +246,29 @@ function fences(sorted, isLog) {
     }
     const reach = (upper - lower) * FENCE;
     return [lower - reach, upper + reach];
+}
+
+const UNSEEN = 1000; // A part of an axis as small as this is less than a pixel of a chart.
+
+/**
+ * Return whether a linear axis would hide half of the values, as a diverging loss does: they lie within a pixel
+ * of its end. All must be above 0, as a log axis leaves out the others.
+ * @param {Line[]} lines
+ */
+export function wantsLog(lines) {
+    let most = 0;
+    let count = 0;
+    for (const { ys } of lines) {
+        for (const value of ys) {
+            if (!Number.isFinite(value)) continue;
+            if (value <= 0) return false;
+            most = Math.max(most, value);
+            count += 1;
+        }
+    }
+    let hidden = 0;
+    for (const { ys } of lines) for (const value of ys) if (value < most / UNSEEN) hidden += 1;
+    return hidden > 0 && 2 * hidden >= count;
 }
 
 /** Return the place of a line's point nearest to `x`, or -1 if it has none. */

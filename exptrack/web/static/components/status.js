@@ -1,9 +1,16 @@
 /** Shows the status of a run: a sign, a word and a colour. */
-import { html } from "../vendor/ui.js";
+import { h } from "../vendor/ui.js";
 import { STATUS } from "../format.js";
 
-export function Status({ status, reason }) {
+/** Draws the status of a row. The reason of a failure is not in it. */
+export function drawStatus({ status }, title = null) {
     const { sign, word } = STATUS[status] ?? { sign: "?", word: status };
-    return html`<span class=${`status status-${status}`} title=${reason || null}>
-        <i aria-hidden="true">${sign}</i>${word}</span>`;
+    return h(
+        "span",
+        { class: `status status-${status}`, title },
+        h("i", { "aria-hidden": "true" }, sign),
+        word,
+    );
 }
+
+export const Status = ({ status, reason }) => drawStatus({ status }, reason || null);

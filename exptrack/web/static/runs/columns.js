@@ -1,25 +1,27 @@
 /** The columns of the runs table: which ones there are, how they are called, and how their cells look. */
-import { html } from "../vendor/ui.js";
-import { Status } from "../components/status.js";
+import { h } from "../vendor/ui.js";
+import { drawStatus } from "../components/status.js";
 import { duration, exact, isSpecial, number, time, utc, value, visible } from "../format.js";
-import { Name, NotesCell, Tags } from "./edit.js";
+import { drawName, drawNotes, drawTags, textOfNotes } from "./edit.js";
 
 const FACTS = {
     name: {
         label: "Name",
         width: 200,
-        draw: (row) => html`<${Name} key=${row.id} row=${row} />`,
+        draw: drawName,
+        tip: (row) => row.run_id,
         needs: ["run_id", "name"],
     },
-    run_id: { label: "Id", width: 150, draw: (row) => html`<code>${row.run_id}</code>` },
+    run_id: { label: "Id", width: 150, draw: (row) => h("code", null, row.run_id) },
     status: {
         label: "Status",
         width: 120,
         needs: ["status", "reason"],
-        draw: (row) => html`<${Status} status=${row.status} reason=${row.reason} />`,
+        draw: (row) => drawStatus(row),
+        tip: (row) => tipOf(row.reason),
     },
-    tag: { label: "Tags", width: 170, draw: (row) => html`<${Tags} key=${row.id} row=${row} />` },
-    note: { label: "Notes", width: 220, draw: (row) => html`<${NotesCell} key=${row.id} row=${row} />` },
+    tag: { label: "Tags", width: 170, draw: drawTags },
+    note: { label: "Notes", width: 220, draw: drawNotes, tip: textOfNotes },
     started: {
         label: "Started",
         width: 140,
@@ -44,7 +46,8 @@ const FACTS = {
     commit: {
         label: "Commit",
         width: 110,
-        draw: (row) => html`<code title=${row.commit}>${row.commit?.slice(0, 9)}</code>`,
+        draw: (row) => h("code", null, row.commit?.slice(0, 9)),
+        tip: (row) => row.commit,
     },
     dirty: { label: "Dirty", width: 72 },
     python: { label: "Python", width: 80 },
@@ -74,8 +77,8 @@ export function tipOf(x) {
 /** Draws any value; NaN and the infinities stand out. */
 export function drawValue(x) {
     if (x === null || x === undefined) return null;
-    if (isSpecial(x)) return html`<span class="special">${number(x)}</span>`;
-    return typeof x === "number" ? number(x) : html`<bdi class="clip">${value(x)}</bdi>`;
+    if (isSpecial(x)) return h("span", { class: "special" }, number(x));
+    return typeof x === "number" ? number(x) : h("bdi", { class: "clip" }, value(x));
 }
 
 /** Whether runs differ in a field, as far as its extremes and counts tell. */
@@ -151,7 +154,7 @@ export function describe(name, infos, widths) {
         number: isNumber,
         width: widths[name] ?? fact?.width ?? Math.max(isNumber ? 100 : 120, widthOf(labelOf(name))),
         movable: true,
-        cell: (row) => (row.gone ? null : draw(row)),
+        cell: (row, isActive) => (row.gone ? null : draw(row, isActive)),
         tip: fact?.draw ? fact.tip : (row) => tipOf(row[name]),
     };
 }

@@ -1,8 +1,9 @@
 /**
  * Cells of the runs table that are edited in place: the name, tags and notes.
- * Invariant: a cell shows what the archive says; a change is shown when the archive has taken it.
+ * Invariants: a cell shows what the archive says; a change is shown when the archive has taken it. One cell is
+ * edited at a time.
  */
-import { html, signal, useRef, useState } from "../vendor/ui.js";
+import { h, html, signal, useEffect, useRef, useState } from "../vendor/ui.js";
 import { get, post } from "../api.js";
 import { canEdit } from "../archive.js";
 import { Icon } from "../components/icons.js";
@@ -25,53 +26,102 @@ export async function edit(rows, action, value, key = null) {
     return true;
 }
 
+/** The cell whose editor is open: {Editor, label, anchor, row}; null if none is. */
+const editing = signal(null);
+
 const stop = (event) => event.stopPropagation();
 
-/** A button that appears when the mouse is over its row, or the focus on it. */
-function Pencil({ label, sign = "✎", onClick }) {
-    if (!canEdit()) return null;
+/** A button that opens an editor of the run. Only the row under the pointer and the current one have it. */
+function drawPencil(row, isActive, Editor, { button, title, sign = "✎" }) {
+    if (!isActive || !canEdit()) return null;
     const act = (event) => {
         event.stopPropagation();
-        onClick(event.currentTarget);
+        const grid = event.currentTarget.closest("[role=grid]");
+        const box = event.currentTarget.getBoundingClientRect();
+        // The button may be gone when the editor is closed, or be that of another row.
+        const anchor = { getBoundingClientRect: () => box, focus: () => grid.focus({ preventScroll: true }) };
+        editing.value = { Editor, label: title, anchor, row };
     };
-    return html`<button class="icon small onhover" tabindex="-1" title=${label} aria-label=${label}
-        onClick=${act} onDblClick=${stop}>${sign}</button>`;
+    const props = { key: "edit", class: "icon small onhover", tabindex: "-1", title: button };
+    return h("button", { ...props, "aria-label": button, onClick: act, onDblClick: stop }, sign);
 }
 
-/** The name of a run, or its id if it has none. It leads to the run's page. */
-export function Name({ row }) {
-    const [anchor, setAnchor] = useState(null);
+/** The class of what stands beside such a button. */
+const editedClass = (name) => (canEdit() ? `${name} edited` : name);
+
+const RENAME = { button: "Rename", title: "Rename the run" };
+const TAG = { button: "Change tags", title: "Tags of the run", sign: "+" };
+const NOTE = { button: "Change notes", title: "Notes of the run" };
+const FIRST_NOTE = { button: "Add a note", title: "Notes of the run", sign: "+" };
+
+// These draw the elements of a cell without a component, as a table draws hundreds in a frame while it scrolls.
+
+/** Draws the name of a run, or its id if it has none. It leads to the run's page. */
+export function drawName(row, isActive) {
+    const { run_id: run, name } = row;
+    const shown = name ? h("bdi", null, visible(name)) : h("code", { class: "soft" }, run);
+    const link = { key: "name", class: editedClass("clip"), href: `/run/${run}`, tabindex: "-1" };
+    return [h("a", link, shown), drawPencil(row, isActive, NameForm, RENAME)];
+}
+
+/** Draws the tags of a run: each can be taken away, others added. */
+export function drawTags(row, isActive) {
+    const tags = (row.tag ?? []).map((tag) => h("bdi", { class: "chip clip" }, visible(tag)));
+    const chips = h("span", { key: "tags", class: editedClass("chips") }, tags);
+    return [chips, drawPencil(row, isActive, RunTags, TAG)];
+}
+
+/** Draws the notes of a run in one line; the editor shows them in full, to be changed, removed or added. */
+export function drawNotes(row, isActive) {
+    const text = textOfNotes(row).replace(/\s+/g, " ");
+    const line = h("bdi", { key: "notes", class: editedClass("clip") }, text);
+    return [line, drawPencil(row, isActive, RunNotes, row.note?.length ? NOTE : FIRST_NOTE)];
+}
+
+/** The notes of a run as one text. */
+export const textOfNotes = (row) => visible((row.note ?? []).join(" · "));
+
+/**
+ * The popup of the cell that is being edited. `rows` are those of the table: the popup shows what the run has
+ * now, and stays when its row scrolls out of sight.
+ */
+export function CellEditor({ rows }) {
+    const found = editing.value;
+    useEffect(() => () => finish(editing.peek()), []);
+    if (!found) return null;
+    const { Editor, label, anchor } = found;
+    // `stamp` draws the editor anew when rows came.
+    const row = (rows && rows.stamp.value >= 0 && rows.rowOf(found.row.id)) || found.row;
+    const close = () => finish(found);
+    return html`<${Popup} key=${`${label} ${row.id}`} anchor=${anchor} label=${label} onClose=${close}>
+        <${Editor} row=${row} onDone=${close} /></${Popup}>`;
+}
+
+/** Closes an editor, unless another one was opened in its place. */
+function finish(found) {
+    if (editing.peek() === found) editing.value = null;
+}
+
+function NameForm({ row, onDone }) {
     const rename = async (event) => {
         event.preventDefault();
         const name = new FormData(event.target).get("name").trim();
-        if (name === (row.name ?? "") || (await edit([row], "rename", name || null))) setAnchor(null);
+        if (name === (row.name ?? "") || (await edit([row], "rename", name || null))) onDone();
     };
-    const shown = row.name
-        ? html`<bdi>${visible(row.name)}</bdi>`
-        : html`<code class="soft">${row.run_id}</code>`;
-    return html`<a class="clip" href=${`/run/${row.run_id}`} title=${row.run_id} tabindex="-1">${shown}</a>
-        <${Pencil} label="Rename" onClick=${setAnchor} />
-        ${
-            anchor &&
-            html`<${Popup} anchor=${anchor} label="Rename the run" onClose=${() => setAnchor(null)}>
-            <form class="row pad" onSubmit=${rename}>
-                <input name="name" aria-label="Name" value=${row.name ?? ""} placeholder=${row.run_id} />
-                <button class="primary">Rename</button></form></${Popup}>`
-        }`;
+    return html`<form class="row pad" onSubmit=${rename}>
+        <input name="name" aria-label="Name" value=${row.name ?? ""} placeholder=${row.run_id} />
+        <button class="primary">Rename</button></form>`;
 }
 
-/** The tags of a run: each can be taken away, others added. */
-export function Tags({ row }) {
-    const [anchor, setAnchor] = useState(null);
-    return html`<span class="chips">${(row.tag ?? []).map(
-        (tag) => html`<bdi key=${tag} class="chip clip">${visible(tag)}</bdi>`,
-    )}</span>
-        <${Pencil} label="Change tags" sign="+" onClick=${setAnchor} />
-        ${
-            anchor &&
-            html`<${Popup} anchor=${anchor} label="Tags of the run" onClose=${() => setAnchor(null)}>
-            <${TagForm} rows=${[row]} /></${Popup}>`
-        }`;
+const RunTags = ({ row }) => html`<${TagForm} rows=${[row]} />`;
+
+/** The form for notes is read when it is wanted: the first view is shown without it. */
+function RunNotes({ row }) {
+    const [Form, setForm] = useState(null);
+    useEffect(() => {
+        import("./note_form.js").then((module) => setForm(() => module.NoteForm), toastError);
+    }, []);
+    return Form && html`<${Form} row=${row} edit=${edit} />`;
 }
 
 /** Adds tags to some runs, and takes those away that any of them has. */
@@ -119,25 +169,4 @@ function useKnownTags() {
         );
     }
     return known;
-}
-
-/** The notes of a run in one line; the popup shows them in full, to be edited, removed or added. */
-export function NotesCell({ row }) {
-    const [anchor, setAnchor] = useState(null);
-    const [Form, setForm] = useState(null); // Read when it is wanted: the first view is shown without it.
-    const notes = row.note ?? [];
-    const open = (button) => {
-        setAnchor(button);
-        import("./note_form.js").then((module) => setForm(() => module.NoteForm), toastError);
-    };
-    const text = visible(notes.join(" · "));
-    const label = notes.length > 0 ? "Change notes" : "Add a note";
-    return html`<bdi class="clip" title=${text}>${text.replace(/\s+/g, " ")}</bdi>
-        <${Pencil} label=${label} sign=${notes.length > 0 ? "✎" : "+"} onClick=${open} />
-        ${
-            anchor &&
-            Form &&
-            html`<${Popup} anchor=${anchor} label="Notes of the run" onClose=${() => setAnchor(null)}>
-            <${Form} row=${row} edit=${edit} /></${Popup}>`
-        }`;
 }

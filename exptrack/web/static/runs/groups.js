@@ -2,7 +2,7 @@
  * Runs grouped by config keys: a row for each group with the mean and spread of a metric, and its runs below it
  * when it is unfolded.
  */
-import { html } from "../vendor/ui.js";
+import { html, signal } from "../vendor/ui.js";
 import { get } from "../api.js";
 import { Icon } from "../components/icons.js";
 import { count, exact, number, plural, value, visible } from "../format.js";
@@ -26,7 +26,7 @@ export class GroupedRows {
         this.segments = [];
         this.total = 0;
         this.runs = 0;
-        this.stamp = 0;
+        this.stamp = signal(0);
         this.added = new Set();
         this.ids = null;
     }
@@ -94,7 +94,7 @@ export class GroupedRows {
 
     _changed() {
         this._count();
-        this.stamp += 1;
+        this.stamp.value += 1;
         this.onChange();
     }
 
@@ -117,6 +117,14 @@ export class GroupedRows {
         const [segment, inside] = this._find(place);
         if (!segment) return undefined;
         return inside === 0 ? segment.row : segment.rows.at(inside - 1);
+    }
+
+    rowOf(id) {
+        for (const { rows } of this.segments) {
+            const row = rows?.rowOf(id);
+            if (row) return row;
+        }
+        return undefined;
     }
 
     idAt(place) {

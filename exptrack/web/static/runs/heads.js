@@ -1,5 +1,5 @@
 /** Heads of columns, and the first column: the box that selects a run and the dot that puts it on the chart. */
-import { html } from "../vendor/ui.js";
+import { h, html } from "../vendor/ui.js";
 import { Icon } from "../components/icons.js";
 import { colorOf } from "../colors.js";
 import { labelOf, widthOf } from "./columns.js";
@@ -25,12 +25,6 @@ export function leadColumn({ isSelected, toggle, chart, charted, size, total, se
         if (box) box.indeterminate = size > 0 && size < total;
     };
     const stop = (event) => event.stopPropagation();
-    const click = (event, row) => {
-        toggle(row.id, event.shiftKey);
-    };
-    const put = (event, row) => {
-        chart(row.run_id);
-    };
     return {
         id: "lead",
         label: "Select",
@@ -43,11 +37,27 @@ export function leadColumn({ isSelected, toggle, chart, charted, size, total, se
             if (row.isGroup || row.gone) return null;
             const isOn = charted.has(row.run_id);
             const label = isOn ? "Take the run off the chart" : "Put the run on the chart";
-            return html`<input type="checkbox" tabindex="-1" checked=${isSelected(row.id)} onDblClick=${stop}
-                onClick=${(event) => click(event, row)} aria-label=${`Select ${row.name ?? row.run_id}`} />
-                <button class="dot" tabindex="-1" aria-pressed=${isOn ? "true" : "false"} title=${label}
-                    aria-label=${label} style=${{ "--dot": colorOf(row.id) }} onDblClick=${stop}
-                    onClick=${(event) => put(event, row)}></button>`;
+            const box = {
+                key: "box",
+                type: "checkbox",
+                tabindex: "-1",
+                checked: isSelected(row.id),
+                "aria-label": `Select ${row.name ?? row.run_id}`,
+                onClick: (event) => toggle(row.id, event.shiftKey),
+                onDblClick: stop,
+            };
+            const dot = {
+                key: "dot",
+                class: "dot",
+                tabindex: "-1",
+                "aria-pressed": isOn ? "true" : "false",
+                title: label,
+                "aria-label": label,
+                style: `--dot:${colorOf(row.id)}`,
+                onClick: () => chart(row.run_id),
+                onDblClick: stop,
+            };
+            return [h("input", box), h("button", dot)];
         },
     };
 }

@@ -4,6 +4,7 @@
  * later are counted, and shown when the person asks. Blocks of 100 rows are read; a request for rows that are
  * out of sight again is dropped.
  */
+import { signal } from "../vendor/ui.js";
 import { get, getBinary, wasAborted } from "../api.js";
 
 const BLOCK = 100;
@@ -11,14 +12,17 @@ const REQUESTS = 3; // At one time. The server reads with two threads.
 const CHANGED_MS = 400;
 
 export class RunRows {
-    /** `query` is {where: [text], order: [text]}; `onChange` is called when rows came or changed. */
+    /**
+     * `query` is {where: [text], order: [text]}; `onChange` is called when rows came or changed. So does the
+     * signal `stamp`, which the table alone follows: most often nothing else looks different.
+     */
     constructor(query, columns, onChange, onError) {
         this.query = query;
         this.columns = columns;
         this.onChange = onChange;
         this.onError = onError;
         this.total = 0;
-        this.stamp = 0;
+        this.stamp = signal(0);
         this.version = null;
         this.openedAt = null; // The version of which the order is.
         this.added = new Set();
@@ -69,6 +73,11 @@ export class RunRows {
     /** The row at a place; undefined while it is not read, and `gone` if the run is no more. */
     at(place) {
         return this._rows.get(this._index[place]);
+    }
+
+    /** The row of a run; undefined if it was not read. */
+    rowOf(id) {
+        return this._rows.get(id);
     }
 
     idAt(place) {
@@ -175,13 +184,14 @@ export class RunRows {
         this.version = found.version;
         ids.forEach((id, place) => {
             const row = found.rows[place];
-            this._rows.set(id, row ? withId(row, id, this.stamp) : { ...this._rows.get(id), id, gone: true });
+            const gone = { ...this._rows.get(id), id, gone: true };
+            this._rows.set(id, row ? withId(row, id, this.stamp.peek()) : gone);
         });
         this._changedNow();
     }
 
     _changedNow() {
-        this.stamp += 1;
+        this.stamp.value += 1;
         this.onChange();
     }
 

@@ -45,7 +45,7 @@ export function useRows({ where, order, columns, grouping, open, isAtTop }) {
     const [problem, setProblem] = useState(null);
     const [isLoading, setLoading] = useState(shown === null);
     const [attempt, setAttempt] = useState(0);
-    const [, redraw] = useState(0);
+    const [, setCounts] = useState(null);
     const newest = useRef({});
     newest.current = { shown, isNewestFirst: order.length === 0 && !grouping, isAtTop };
 
@@ -54,7 +54,8 @@ export function useRows({ where, order, columns, grouping, open, isAtTop }) {
         const begun = early?.key === key ? early : beginRows({ where, order, columns, grouping });
         const { rows } = begun;
         early = null;
-        rows.onChange = () => redraw((before) => before + 1);
+        // The view shows how many rows there are. The rows themselves are drawn by the table.
+        rows.onChange = () => setCounts([rows.runs, rows.total, rows.added.size].join());
         if (rows === newest.current.shown) return undefined;
         setLoading(true);
         begun.opening.then(

@@ -152,7 +152,11 @@ export default function Charts({ route }) {
     const onZoom = (zoom) =>
         set({ zoom: zoom && zoom.map((edge) => Number(edge.toPrecision(12))).join("..") }, { push: true });
     const onMenu = (anchor, chart) => setMenu({ anchor, chart });
-    const common = { feed, hover, look, groups, state, onZoom, onOpen, onMenu };
+    const onLinear = (id, isLinear) => {
+        const others = [...state.linear].filter((one) => one !== id);
+        set({ linear: isLinear ? [...others, id] : others });
+    };
+    const common = { feed, hover, look, groups, state, onZoom, onOpen, onMenu, onLinear };
     const isFolded = (prefix) => (prefix === SYSTEM ? !state.isSystemOpen : state.folded.has(prefix));
     const fold = (prefix) => (isShut) => {
         if (prefix === SYSTEM) set({ system: isShut ? null : "1" });

@@ -1,7 +1,8 @@
 /** The runs of the archive as a table: filtered, ordered, grouped, chosen and edited. */
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/ui.js";
 import { archive, get } from "../api.js";
-import { readArchive } from "../archive.js";
+import { canEdit, readArchive } from "../archive.js";
+import { dark } from "../colors.js";
 import { Facets } from "../components/facets.js";
 import { FilterLine } from "../components/filter.js";
 import { Icon } from "../components/icons.js";
@@ -12,7 +13,7 @@ import { toast, toastError } from "../toasts.js";
 import { SelectionBar, exportCsv } from "../runs/actions.js";
 import { baseOf, defaultColumns, describe, fieldsOf, firstMetric } from "../runs/columns.js";
 import { Chips } from "../runs/chips.js";
-import { onEdited } from "../runs/edit.js";
+import { CellEditor, onEdited } from "../runs/edit.js";
 import { NoMatch, NoRuns } from "../runs/empty.js";
 import { facetsOf } from "../runs/facet_fields.js";
 import { drawGroup } from "../runs/groups.js";
@@ -145,7 +146,15 @@ export default function Runs({ route }) {
         setCursor(cursor === null ? 0 : Math.min(Math.max(cursor + step, 0), rows.total - 1));
         scroller.current?.focus({ preventScroll: true });
     };
-    const current = cursor === null ? null : rows?.at(cursor);
+    const current = () => (cursor === null ? undefined : rows?.at(cursor));
+    const toggleCurrent = () => {
+        const row = current();
+        if (row && !row.isGroup) toggle(row.id);
+    };
+    const chartCurrent = () => {
+        const row = current();
+        if (row?.run_id) chart(row.run_id);
+    };
     const compare = async () => {
         if (selection.all || size < 2 || size > 50) return;
         const { rows: found } = await get("/api/runs/rows", {
@@ -165,8 +174,8 @@ export default function Runs({ route }) {
             does: "Open the run, or fold the group",
             run: ({ target }) => (target.closest("button, a") || cursor === null ? false : open(cursor)),
         },
-        { keys: "x", does: "Select the run", run: () => current && !current.isGroup && toggle(current.id) },
-        { keys: "v", does: "Put the run on the chart", run: () => current?.run_id && chart(current.run_id) },
+        { keys: "x", does: "Select the run", run: toggleCurrent },
+        { keys: "v", does: "Put the run on the chart", run: chartCurrent },
         { keys: "c", does: "Compare the selected runs", run: () => compare().catch(toastError) },
         { keys: "Escape", does: "Clear the selection", run: () => (size ? clearSelection() : false) },
     ]);
@@ -195,10 +204,10 @@ export default function Runs({ route }) {
                 width: isMean ? Math.max(column.width, MEAN_WIDTH) : column.width,
                 head: html`<${SortButton} column=${column} order=${query.order} onSort=${sort} />`,
                 sorted: sortedAs(query.order, name),
-                cell: (row) =>
+                cell: (row, isActive) =>
                     row.isGroup
                         ? drawGroup(name, row, { ...grouping, fields: rows.fields }, fold)
-                        : cell(row),
+                        : cell(row, isActive),
             };
         });
         const lead = leadColumn({
@@ -214,7 +223,7 @@ export default function Runs({ route }) {
         const isPinned = (column) => column.pinned;
         const isFree = (column) => !column.pinned;
         return [lead, ...described.filter(isPinned), ...spark, ...described.filter(isFree)];
-    }, [names, infos, widths, looks, grouping, rows, size, total]);
+    }, [names, infos, widths, looks, grouping, rows, size, total, canEdit(), dark.value]);
 
     const choose = (field, chosen) => {
         const facets = new Map(query.facets);
@@ -248,6 +257,7 @@ export default function Runs({ route }) {
             <span class="grow"></span>
             <span class="faint">Times in ${zone()}</span>
         </div>
+        <${CellEditor} rows=${rows} />
         <div class="runs-body" aria-busy=${String(isLoading)}>
             ${
                 showsFacets &&

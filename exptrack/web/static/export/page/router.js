@@ -3,11 +3,9 @@
  * Invariant: the URL is the whole state; a reload, the back button and a copied link restore the view.
  */
 import { computed, options, signal } from "../../vendor/ui.js";
-import { VIEWS, pageUrl, viewAt } from "../../router.js";
+import { change, decode, pageUrl, placeAt } from "../../places.js";
 import { toastError } from "../../toasts.js";
 import { readBlob } from "./address.js";
-
-export { VIEWS, pageUrl, viewAt };
 
 const FIRST = "/runs";
 const BASE = "http://page";
@@ -35,12 +33,7 @@ export const go = (path, params) => open(pageUrl(path, params), true);
 
 export function set(changes, { push = false } = {}) {
     const url = read();
-    for (const [name, value] of Object.entries(changes)) {
-        url.searchParams.delete(name);
-        for (const one of Array.isArray(value) ? value : [value]) {
-            if (one !== null && one !== undefined && one !== "") url.searchParams.append(name, one);
-        }
-    }
+    change(url.searchParams, changes);
     open(pageUrl(url.pathname, url.searchParams) + url.hash, push);
 }
 
@@ -53,19 +46,7 @@ export function setFragment(text) {
     history.replaceState(history.state, "", `#${pathname}${search}#${text}`);
 }
 
-const decode = (part) => {
-    try {
-        return decodeURIComponent(part);
-    } catch {
-        return part; // A lone % in a hand-written URL stands for itself.
-    }
-};
-
-export const route = computed(() => {
-    const url = new URL(href.value);
-    const [first = "", ...path] = url.pathname.split("/").filter(Boolean).map(decode);
-    return { view: first || "runs", path, params: url.searchParams, hash: url.hash.slice(1), go, set };
-});
+export const route = computed(() => ({ ...placeAt(href.value), go, set }));
 
 /** Lets links to views lead behind the #, as they are made. */
 const before = options.vnode;

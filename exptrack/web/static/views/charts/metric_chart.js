@@ -3,9 +3,9 @@
  * @module
  */
 import { html, useEffect, useMemo, useRef, useState } from "../../vendor/ui.js";
-import { Chart } from "../../components/chart.js";
+import { Chart, LogSwitch } from "../../components/chart.js";
 import { Icon } from "../../components/icons.js";
-import { groupLine, makeLine } from "../../components/lines.js";
+import { groupLine, makeLine, wantsLog } from "../../components/lines.js";
 import { axisOfState, placeWriter } from "./state.js";
 
 const REDRAW_MS = 90;
@@ -80,8 +80,8 @@ export function useLines({ feed, metric, isVisible, runs, look, groups, state })
 }
 
 /** Return how a chart is to be drawn. Limits of values hold for an enlarged chart only. */
-export function useChartView(state, isLarge) {
-    const { logX, logY, ignoreOutliers, zoom } = state;
+function useChartView(state, logY, isLarge) {
+    const { logX, ignoreOutliers, zoom } = state;
     const yLimits = isLarge ? state.yLimits : [null, null];
     const xKind = axisOfState(state).kind;
     return useMemo(
@@ -96,12 +96,15 @@ export function useChartView(state, isLarge) {
  * @param {object[]} props.runs the runs that this chart shows
  */
 export function MetricChart(props) {
-    const { id, metric, title, feed, hover, state, onZoom, onOpen, onMenu, isLarge = false } = props;
+    const { id, metric, title, feed, hover, state, onZoom, onOpen, onMenu, onLinear, isLarge = false } = props;
     const box = useRef(null);
     const plot = useRef(null);
     const isVisible = useVisible(box);
     const lines = useLines({ ...props, isVisible });
-    const view = useChartView(state, isLarge);
+    // What the person chose for all charts goes before what the values of one ask for.
+    const offersLog = useMemo(() => wantsLog(lines), [lines]) && !state.logY && !state.ignoreOutliers;
+    const choosesLog = offersLog && !state.linear.has(id);
+    const view = useChartView(state, state.logY || choosesLog, isLarge);
     const writeX = useMemo(() => placeWriter(state), [state.x]);
     const curves = isVisible ? feed.store.want(metric) : null;
     const showMenu = (event) => onMenu(event.currentTarget, { metric, title, lines, plot: plot.current });
@@ -111,7 +114,8 @@ export function MetricChart(props) {
         html`
     <${Chart} id=${id} title=${title} lines=${lines} view=${view} hover=${hover} writeX=${writeX} plot=${plot}
       xName=${axisOfState(state).name} empty=${emptyText(curves, props.runs)} onZoom=${onZoom}
-      notes=${curves.error ? [curves.error.message] : []}>
+      stepsOf=${state.x === "step" ? metric : null} notes=${curves.error ? [curves.error.message] : []}>
+      ${offersLog && html`<${LogSwitch} isOn=${choosesLog} onChange=${(on) => onLinear(id, !on)} />`}
       <button class="icon" title="Save or show the data" aria-label=${`Save or show the data of ${title}`}
         aria-haspopup="menu" onClick=${showMenu}>
         <${Icon} name="ellipsis" /></button>

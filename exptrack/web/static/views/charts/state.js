@@ -25,6 +25,7 @@ export function readState(params) {
         by: x.startsWith(METRIC) ? x.slice(METRIC.length) : x === "step" ? "step" : "time",
         logX: params.get("logx") === "1" && x !== "wall",
         logY: params.get("logy") === "1",
+        linear: new Set(list("linear")), // charts whose log axis, which they chose themselves, was taken back
         ignoreOutliers: params.get("outliers") === "ignore",
         smooth: Math.max(0, Number(params.get("smooth")) || 0),
         color: params.get("color"),

@@ -5,9 +5,9 @@
 import { html, signal, useCallback, useEffect, useMemo, useRef, useState } from "../../vendor/ui.js";
 import { get, urlOf } from "../../api.js";
 import { colorOf, dark } from "../../colors.js";
-import { Chart } from "../../components/chart.js";
+import { Chart, LogSwitch } from "../../components/chart.js";
 import { Icon } from "../../components/icons.js";
-import { makeLine } from "../../components/lines.js";
+import { makeLine, wantsLog } from "../../components/lines.js";
 import { Empty, Loaded, useLoad } from "../../components/load.js";
 import { Segments } from "../../components/segments.js";
 import { Pages } from "../../components/text.js";
@@ -163,13 +163,19 @@ function Card({ metric, title, run, curve, isInView, view, hover, onZoom, observ
                   ],
         [curve, run.run_id, run.row_id, run.name, dark.value],
     );
+    const offersLog = useMemo(() => wantsLog(lines), [lines]);
+    const [isLinear, setLinear] = useState(false);
+    const logY = offersLog && !isLinear;
+    const ownView = useMemo(() => ({ ...view, logY }), [view, logY]);
     // A chart is made once it comes near the screen; one page has many.
     if (!isInView && curve === undefined) {
         return html`<div class="metric-card" ref=${place} data-metric=${metric.name}></div>`;
     }
     return html`<div class="metric-card" ref=${place} data-metric=${metric.name}>
         <${Chart} id=${metric.name} title=${title} lines=${lines}
-            view=${view} hover=${hover} writeX=${writeStep} xName="step" onZoom=${onZoom} empty="">
+            view=${ownView} hover=${hover} writeX=${writeStep} xName="step" stepsOf=${metric.name}
+            onZoom=${onZoom} empty="">
+            ${offersLog && html`<${LogSwitch} isOn=${logY} onChange=${(on) => setLinear(!on)} />`}
             <strong class="metric-last" title=${`last value, ${exact(metric.last)}`}><${Value}
                 value=${metric.last} /></strong>
             <a class="icon" href=${urlOf("/charts", { runs: run.run_id, metrics: metric.name })}

@@ -151,7 +151,7 @@ def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
 
 
 def _is_of_foreign_key(error: Exception) -> bool:
-    """Whether a row that is still referred to was to be deleted. SQLite fails ON DELETE RESTRICT as a trigger."""
+    """Whether a row to which another refers was to be deleted. ON DELETE RESTRICT fails as a trigger."""
     code = getattr(error, "sqlite_errorcode", 0)
     is_restricted = code == sqlite3.SQLITE_CONSTRAINT_TRIGGER and str(error) == "FOREIGN KEY constraint failed"
     return code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY or is_restricted

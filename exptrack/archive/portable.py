@@ -143,7 +143,7 @@ class ArchivePortable:
         studies: list[str] = []
         if where is not None:
             query = self.runs()
-            for one in read_names(where, "where", like="['config.lr > 0.1']"):
+            for one in read_names(where, "filters", like="['config.lr > 0.1']"):
                 query = query.where(one)
             found = list(query.index())
         elif study is not None:

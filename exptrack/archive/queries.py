@@ -524,7 +524,7 @@ class ArchiveQueries:
 
 def _list_filters(where: object) -> list[Any]:
     """Return filters as a list, before anything is read inside a section; a single one need not be in one."""
-    return [] if where is None else read_names(where, "where", like="['config.lr > 0.1']")
+    return [] if where is None else read_names(where, "filters", like="['config.lr > 0.1']")
 
 
 def _list_ids(connection: Connection, run_ids: object) -> list[object] | RunQuery:

@@ -82,7 +82,7 @@ def write_report(
     if names is not None and not 0 < len(names) <= MOST_CHOSEN:
         raise InvalidValueError(f"a report has 1 to {MOST_CHOSEN} metrics, not {len(names):,}; choose others")
     heading = "" if title is None else check_text(title, "title", max_chars=MOST_TITLE_CHARS)
-    given = () if where is None else read_names(where, "where", like="['config.lr > 0.1']")
+    given = () if where is None else read_names(where, "filters", like="['config.lr > 0.1']")
     filters = [check_text(one, "filter") for one in given]
     require_foreign(path)
     if os.path.lexists(path):

@@ -120,7 +120,7 @@ def read_filters(connection: Connection, where: object) -> And:
     Raises:
         FilterError: a filter is wrong, or a name in it looks misspelled; the message shows where.
     """
-    texts = [] if where is None else read_names(where, "where", like="['config.lr > 0.1']")
+    texts = [] if where is None else read_names(where, "filters", like="['config.lr > 0.1']")
     parts: list[Condition] = []
     for text in [check_text(text, "filter") for text in texts]:
         condition = parse_filter(text)

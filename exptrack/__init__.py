@@ -54,6 +54,7 @@ _NAMES_IN = {
     "media.thumbnails": "Thumbnail",
     # Querying runs
     "query.run_query": "RunQuery Page Rows",
+    "query.many_runs": "ChangeReport",
     "query.completion": "FilterHelp Completion",
     "query.field_summary": "FieldInfo FieldSummary",
     "query.media": "ArtifactGrid ArtifactName",
@@ -283,6 +284,7 @@ if TYPE_CHECKING:
     from exptrack.query.field_summary import FieldInfo as FieldInfo
     from exptrack.query.field_summary import FieldSummary as FieldSummary
     from exptrack.query.frames import Frame as Frame
+    from exptrack.query.many_runs import ChangeReport as ChangeReport
     from exptrack.query.media import ArtifactGrid as ArtifactGrid
     from exptrack.query.media import ArtifactName as ArtifactName
     from exptrack.query.page_views import PageView as PageView

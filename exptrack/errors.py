@@ -63,6 +63,7 @@ from typing import Any
 from exptrack.known_secrets import mask_secrets
 
 SHOWN_AROUND = 60  # characters shown on each side of an error's place in a text
+MOST_CANDIDATES, SHOWN_CANDIDATES = 20, 10  # runs that are sought for an ambiguous name, and listed
 
 
 class ExptrackError(Exception):
@@ -206,22 +207,36 @@ class RunNotFoundError(NotFoundError):
 
     exit_code = 31
 
-    def __init__(self, run_id: str, path: str, *, is_external: bool = False) -> None:
+    def __init__(
+        self, run_id: str, path: str, suggestions: Sequence[str] = (), *, is_external: bool = False
+    ) -> None:
         words = "with the external id " if is_external else ""
-        super().__init__(f"there is no run {words}{run_id!r} in {path}; 'exptrack ls' lists the runs")
+        close = ", ".join(map(repr, suggestions))
+        hint = f"did you mean {close}?" if suggestions else "'exptrack ls' lists the runs"
+        super().__init__(f"there is no run {words}{run_id!r} in {path}; {hint}")
         self.run_id = run_id
         self.path = path
+        self.suggestions = tuple(suggestions)
 
 
 class AmbiguousRunError(NotFoundError):
-    """Several runs have this name, or their ids begin or end with this text."""
+    """Several runs have this name, or their ids begin or end with this text.
+
+    `candidates` are the ids of up to 21 of them. The message lists ten with their start (UTC) and name.
+    """
 
     exit_code = 32
 
-    def __init__(self, prefix: str, candidates: Sequence[str], *, is_name: bool = False) -> None:
-        some = ", ".join(candidates[:5]) + (", …" if len(candidates) > 5 else "")
+    def __init__(
+        self, prefix: str, candidates: Sequence[str], lines: Sequence[str] = (), *, is_name: bool = False
+    ) -> None:
+        count = len(candidates)
+        number = f"more than {count - 1}" if count > MOST_CANDIDATES else str(count)
         what, way = ("run name", "give one of these ids") if is_name else ("run id", "give more characters")
-        super().__init__(f"{what} {prefix!r} is ambiguous ({some}); {way}")
+        shown = [f"\n  {line}" for line in (lines or candidates)[:SHOWN_CANDIDATES]]
+        left = f"\n  and {'' if count > MOST_CANDIDATES else f'{count - len(shown)} '}more"
+        listed = "".join(shown) + left * (count > len(shown))
+        super().__init__(f"{what} {prefix!r} is ambiguous ({number} runs); {way}:{listed}")
         self.prefix = prefix
         self.candidates = tuple(candidates)
 

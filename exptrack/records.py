@@ -101,6 +101,11 @@ class RunSummary(NamedTuple):
     external_id: str | None = None
 
     @property
+    def duration(self) -> float:
+        """The same as `duration_s`, in seconds, under the name of the field in filters."""
+        return self.duration_s
+
+    @property
     def is_pruned(self) -> bool:
         """Whether the run is a pruned trial; its last values are then those of an unfinished training."""
         return self.status is RunStatus.COMPLETED and self.trial_state is TrialState.PRUNED

@@ -105,6 +105,7 @@ PRINTED = {
     "docs/artifacts.md: Aliases and descriptions": "b'\\x00' ('last',)\n2\n",
     "docs/asking.md: Python": "2 0.999",
     "docs/asking.md: Which run is meant": "lr 0.01 lr 0.1\n",
+    "docs/asking.md: Change many runs": "2 2 0\n[(('small',), 0.01), ((), 1.0)]\n",
     "docs/asking.md: Compare": "['optim.lr']\n",
     "docs/asking.md: sqlite-utils": "'trials']\n['completed']\n",
     "docs/asking.md: pandas": "{'acc': 0.5, 'loss': 2.0}\n",

@@ -171,6 +171,15 @@ POWER_SAFE = {
         f"{ENDED}; archive.trash_run(other)", "archive.empty_trash()", lambda a, _: len(a.list_runs()) == 1
     ),
     "delete_run": Promise(ENDED, "archive.delete_run(other)", lambda a, _: len(a.list_runs()) == 1),
+    "tag": Promise("", "archive.runs().tag('t')", lambda _, run: run.tags == ("t",)),
+    "untag": Promise("run.add_tag('t')", "archive.runs().untag('t')", lambda _, run: run.tags == ()),
+    "note": Promise("", "archive.runs().note('n')", lambda _, run: [one.text for one in run.notes] == ["n"]),
+    "set": Promise("", "archive.runs().set('k', 1)", lambda _, run: run.attributes == {"k": 1}),
+    "unset": Promise(
+        "run.set_attribute('k', 1)", "archive.runs().unset('k')", lambda _, run: not run.attributes
+    ),
+    "trash": Promise(ENDED, "archive.runs().only(other).trash()", lambda a, _: len(a.list_trash()) == 1),
+    "delete": Promise(ENDED, "archive.runs().only(other).delete()", lambda a, _: len(a.list_runs()) == 1),
     "keep": Promise(THREE, "run.artifacts.keep('a', last=1)", lambda _, run: versions(run) == {"a": [3]}),
     "gc_artifacts": Promise(GARBAGE, "archive.gc_artifacts()", lambda a, _: a.info().stored_bytes == 0),
     "remove": Promise(THREE, "run.artifacts.remove('a', 2)", lambda _, run: versions(run) == {"a": [1, 3]}),

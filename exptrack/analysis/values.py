@@ -15,10 +15,9 @@ from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError
 from exptrack.plain import read_names, short_repr
 from exptrack.query.compiler import METRIC_VALUES, TRASHED
-from exptrack.query.conditions import EVERYTHING, PRUNED, Condition, compare_fact, names_pruned
+from exptrack.query.conditions import EVERYTHING, PRUNED, compare_fact, names_pruned
 from exptrack.query.fields import check_statistic
-from exptrack.query.names import check_names_exist, find_key, get_metric, suggest_key
-from exptrack.query.parser import parse_filter
+from exptrack.query.names import find_key, get_metric, read_filters, suggest_key
 from exptrack.query.selection import NEWEST_FIRST, Selection
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_name, check_text
@@ -34,16 +33,16 @@ PRUNED_RUNS = compare_fact("status", "=", PRUNED)
 
 
 def read_metric(connection: Connection, metric: object, where: object, statistic: object) -> dict[int, float]:
-    """Return a value of a metric for each completed run that logged it and satisfies a filter.
+    """Return a value of a metric for each completed run that logged it and satisfies `where`.
 
     A value is NaN if NaN was logged, or if the statistic has no value because all points are NaN.
     """
     name = check_name(metric, "metric")
     value = METRIC_VALUES[check_statistic(statistic)]
-    condition = _read_filter(connection, where)
+    condition = read_filters(connection, where)
     sql = VALUES
     asked: dict[str, int | str] = {"metric": get_metric(connection, name)}
-    if condition is not EVERYTHING:
+    if condition != EVERYTHING:
         chosen = Selection(connection, condition, NEWEST_FIRST, find_dead_runs(connection)).find_members()
         asked["runs"], sql = json.dumps(list(chosen)), VALUES_OF_RUNS
     left_out: set[int] = {row[0] for row in connection.all(TRASHED)}
@@ -51,15 +50,6 @@ def read_metric(connection: Connection, metric: object, where: object, statistic
         left_out.update(Selection(connection, PRUNED_RUNS, NEWEST_FIRST).find_members())
     rows = connection.fold(sql.format(value=value), asked, list)
     return {run: math.nan if found is None else found for run, found in sorted(rows) if run not in left_out}
-
-
-def _read_filter(connection: Connection, where: object) -> Condition:
-    if where is None:
-        return EVERYTHING
-    text = check_text(where, "filter")
-    condition = parse_filter(text)
-    check_names_exist(connection, condition, text)
-    return condition
 
 
 def check_keys(connection: Connection, keys: object) -> list[str]:

@@ -29,6 +29,7 @@ from exptrack.database.opened_file import CACHE_BYTES
 from exptrack.database.opening import default_connection, find_sealing, open_connection
 from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
+from exptrack.fixed_attributes import FixedAttributes
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_path
 from exptrack.records import Artifact, RunStatus, Waiting
@@ -65,7 +66,15 @@ SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id 
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
-class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable, ArchiveTrash, ArchiveStudies):
+class Archive(
+    ArchiveBrowsing,
+    ArchiveGroups,
+    ArchivePageViews,
+    ArchivePortable,
+    ArchiveTrash,
+    ArchiveStudies,
+    FixedAttributes,
+):
     """One archive file.
 
     `path` defaults to this process's own archive in the folder ``EXPTRACK_SPOOL`` (see :func:`local_archive`),

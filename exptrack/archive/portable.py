@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.metrics.writer import drain_all
-from exptrack.plain import read_elements, read_path
+from exptrack.plain import read_elements, read_names, read_path
 from exptrack.runs.lookup import resolve_run
 from exptrack.tracking import recovery
 from exptrack.validation import check_flag, check_function, check_name
@@ -100,18 +100,18 @@ class ArchivePortable:
         out: str | os.PathLike[str],
         runs: Iterable[object] | None = None,
         *,
-        where: str | None = None,
+        where: str | Iterable[str] | None = None,
         study: str | None = None,
         with_inputs: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> ExtractReport:
         """Copy some runs to the new archive `out`, with their artifacts and the studies whose trials they are.
 
-        Choose them by `runs`, a list of ids; by `where`, a filter as in :meth:`RunQuery.where`; or by the name
-        of a `study`. Runs in the trash come along only by their ids. With `with_inputs`, the runs that made
-        what they used come along too. Studies come with all their trials; views of yours come if their fields
-        do. Merging the file into this archive again changes nothing. `progress` is called with the number of
-        runs copied and their total. The archive is only read.
+        Choose them by `runs`, a list of ids; by `where`, a filter as in :meth:`RunQuery.where` or several; or
+        by the name of a `study`. Runs in the trash come along only by their ids. With `with_inputs`, the runs
+        that made what they used come along too. Studies come with all their trials; views of yours come if
+        their fields do. Merging the file into this archive again changes nothing. `progress` is called with the
+        number of runs copied and their total. The archive is only read.
 
         >>> from exptrack import Archive
         >>> with Archive(tmp_path / "lab.db") as archive:
@@ -142,7 +142,10 @@ class ArchivePortable:
         self._settle()
         studies: list[str] = []
         if where is not None:
-            found = list(self.runs().where(where).index())
+            query = self.runs()
+            for one in read_names(where, "filters", like="['config.lr > 0.1']"):
+                query = query.where(one)
+            found = list(query.index())
         elif study is not None:
             found, uid = find_runs_of_study(self._connection, check_name(study, "study name"))
             studies.append(uid)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from exptrack.archive.records import SqlResult
 from exptrack.database.connection import Connection, Parameters, Row, in_reading
@@ -126,7 +126,7 @@ class ArchiveQueries:
         *,
         by: str = "last",
         limit: int = 10,
-        where: str | Iterable[str] = (),
+        where: str | Iterable[str] | None = None,
     ) -> list[tuple[RunSummary, float]]:
         """Rank completed runs by a metric, best first, each with the value that counts; see :meth:`best_run`.
 
@@ -140,7 +140,7 @@ class ArchiveQueries:
         from exptrack.query import ranking
 
         limit = check_whole(limit, "limit", 0)
-        filters = read_names(where, "where", like="['config.lr > 0.1']")
+        filters = _list_filters(where)
         self._settle()
         return ranking.best_runs(self._connection, metric, direction, by=by, limit=limit, where=filters)
 
@@ -199,14 +199,19 @@ class ArchiveQueries:
         return comparison.what_changed(self._connection, run_id)
 
     def group_by(
-        self, keys: str | Iterable[str], metric: str, *, where: str | None = None, statistic: str = "last"
+        self,
+        keys: str | Iterable[str],
+        metric: str,
+        *,
+        where: str | Iterable[str] | None = None,
+        statistic: str = "last",
     ) -> list[Group]:
         """Group the completed runs that logged a metric by config keys; give the metric's mean and spread.
 
         `keys` is one dotted path or several. Runs that lack a key form a group of their own, apart from runs
-        where it is null; 1 and 1.0 are different groups. `where` is a filter. `statistic` chooses the value of
-        a run that counts, as in filters. Groups are sorted by their values. NaN and infinities are counted
-        separately. Pruned trials are left out, as in :meth:`best_runs`.
+        where it is null; 1 and 1.0 are different groups. `where` is a filter, or several that must all match.
+        `statistic` chooses the value of a run that counts, as in filters. Groups are sorted by their values.
+        NaN and infinities are counted separately. Pruned trials are left out, as in :meth:`best_runs`.
 
         Raises:
             MetricNotFoundError: no run has logged such a metric.
@@ -216,14 +221,15 @@ class ArchiveQueries:
         from exptrack.analysis import grouping
 
         names = read_names(keys, "keys", like="['optimizer.lr']")
+        filters = _list_filters(where)
         self._settle()
-        return grouping.group_by(self._connection, names, metric, where, statistic)
+        return grouping.group_by(self._connection, names, metric, filters, statistic)
 
     def importance(
         self,
         metric: str,
         *,
-        where: str | None = None,
+        where: str | Iterable[str] | None = None,
         statistic: str = "last",
         method: str = "spearman",
         sample: int | None = None,
@@ -245,7 +251,8 @@ class ArchiveQueries:
         the ranks; the score of a key is how much the R² on unseen runs falls when that key is shuffled. It
         also finds bends and interactions, and is slow: ten seconds or more for 1000 runs of 20 keys.
 
-        NaN, infinities and, as in :meth:`best_runs`, pruned trials are left out. With `sample`, at most that
+        `where` is a filter, or several that must all match. NaN, infinities and, as in :meth:`best_runs`,
+        pruned trials are left out. With `sample`, at most that
         many runs count: the same archive draws the same ones. 2,000 of 100,000 take about half a second.
 
         Raises:
@@ -256,8 +263,9 @@ class ArchiveQueries:
         """
         from exptrack.analysis import importance
 
+        filters = _list_filters(where)
         self._settle()
-        return importance.importance(self._connection, metric, where, statistic, method, sample)
+        return importance.importance(self._connection, metric, filters, statistic, method, sample)
 
     # Metrics in bulk
 
@@ -512,6 +520,11 @@ class ArchiveQueries:
         from exptrack.query import views
 
         views.drop_view(self._connection, name)
+
+
+def _list_filters(where: object) -> list[Any]:
+    """Return filters as a list, before anything is read inside a section; a single one need not be in one."""
+    return [] if where is None else read_names(where, "filters", like="['config.lr > 0.1']")
 
 
 def _list_ids(connection: Connection, run_ids: object) -> list[object] | RunQuery:

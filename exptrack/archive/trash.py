@@ -10,18 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from exptrack.archive.records import DeleteReport
-from exptrack.config.store import read_source_ids, remove_unused_sources
 from exptrack.database.connection import Connection, Row, in_reading, in_section
-from exptrack.errors import RunBusyError
-from exptrack.records import RunStatus
 from exptrack.runs import lookup
 from exptrack.times import seconds_of, utc_text
 
 if TYPE_CHECKING:
     from exptrack.artifacts.blobs import Collected
     from exptrack.runs.trash import TrashedRun
-
-DELETE_RUN = "DELETE FROM run WHERE id = ?"
 
 
 class ArchiveTrash:
@@ -144,16 +139,9 @@ class ArchiveTrash:
 
     @in_section
     def _delete_rows(self, find: Callable[[], Sequence[Row]]) -> tuple[tuple[str, ...], Collected]:
-        from exptrack.artifacts.blobs import collect_unused, list_blobs_of_run
+        from exptrack.artifacts.deletion import delete_runs
 
         with self._connection.transaction(durable=True):
-            rows = {row["id"]: row for row in find()}
-            sources = {source for run in rows for source in read_source_ids(self._connection, run)}
-            blobs = [blob for run in rows for blob in list_blobs_of_run(self._connection, run)]
-            for run, row in rows.items():
-                if row["status"] == RunStatus.RUNNING:
-                    raise RunBusyError(row["run_id"], f"on {row['host']}")
-                self._connection.execute(DELETE_RUN, (run,))
-            remove_unused_sources(self._connection, sources)
-            removed = collect_unused(self._connection, blobs)
-        return tuple(row["run_id"] for row in rows.values()), removed
+            rows = list({row["id"]: row for row in find()}.values())
+            removed = delete_runs(self._connection, rows)
+        return tuple(row["run_id"] for row in rows), removed

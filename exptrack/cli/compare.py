@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from exptrack import RunComparison
-from exptrack.cli.main import json_option, main, open_archive, run_argument, where_option
+from exptrack.cli.main import json_option, main, narrow, open_archive, run_argument, where_option
 from exptrack.cli.output import print_json
 
 MOST_COMPARED = 50
@@ -41,7 +41,7 @@ def compare(db: str | None, runs: Sequence[str], where: Sequence[str], all_keys:
     with open_archive(db) as archive:
         chosen: list[Any] = list(runs)
         if where:
-            chosen = archive.runs().where(_join_filters(where) or "").limit(MOST_COMPARED).list()
+            chosen = narrow(archive.runs(), where).limit(MOST_COMPARED).list()
         found = archive.compare(chosen, all_keys=all_keys) if chosen else RunComparison((), (), ())
     if as_json:
         print_json(found)
@@ -119,7 +119,7 @@ def groups(
     Example: exptrack groups val_accuracy model.kind optim.lr
     """
     with open_archive(db) as archive:
-        found = archive.group_by(keys, metric, where=_join_filters(where), statistic=statistic)
+        found = archive.group_by(keys, metric, where=where, statistic=statistic)
     if as_json:
         print_json(found)
         return
@@ -159,9 +159,7 @@ def importance(
     Example: exptrack importance val_accuracy
     """
     with open_archive(db) as archive:
-        found = archive.importance(
-            metric, where=_join_filters(where), statistic=statistic, method=method, sample=sample
-        )
+        found = archive.importance(metric, where=where, statistic=statistic, method=method, sample=sample)
     if as_json:
         print_json(found)
         return
@@ -169,8 +167,3 @@ def importance(
     from exptrack.terminal.console import open_console
 
     print_importances(open_console(), metric, found)
-
-
-def _join_filters(where: Sequence[str]) -> str | None:
-    """Join several filters into one."""
-    return " and ".join(f"({one})" for one in where) or None

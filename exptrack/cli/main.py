@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -25,6 +25,9 @@ from exptrack import (
 )
 from exptrack.cli.streams import OutputFailedError, prepare_streams
 from exptrack.termination import ended_by_sigterm
+
+if TYPE_CHECKING:
+    from exptrack import RunQuery
 
 INTERRUPTED_EXIT = 130
 DAMAGED_EXIT = ArchiveCorruptError.exit_code  # also where a command has gone on beside the damage
@@ -157,15 +160,22 @@ where_option = click.option(
     "--where", metavar="FILTER", multiple=True, help="Only runs that match FILTER (repeatable: all must match)."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+named_option = click.option(
+    "--run",
+    "named",
+    metavar="RUN",
+    multiple=True,
+    shell_complete=complete_run,
+    help="Choose RUN (repeatable): an id, a name, or what else means a run.",
+)
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
-def join_filters(where: tuple[str, ...]) -> str | None:
-    """Return one filter that all runs match that match each of these; None if there is none.
-
-    A single one stays as it was typed, as an error shows its text.
-    """
-    return where[0] if len(where) == 1 else " and ".join(f"({one})" for one in where) or None
+def narrow(query: RunQuery, where: Iterable[str]) -> RunQuery:
+    """Return a query for the runs that match every one of these filters. Each is read by itself."""
+    for one in where:
+        query = query.where(one)
+    return query
 
 
 def confirm(question: str, yes: bool) -> None:

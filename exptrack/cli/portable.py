@@ -15,7 +15,6 @@ from exptrack import ArchiveNotFoundError, ExptrackError, NotFoundError
 from exptrack.cli.main import (
     DAMAGED_EXIT,
     FILE,
-    join_filters,
     json_option,
     main,
     open_archive,
@@ -182,7 +181,7 @@ def extract(
         report = archive.extract(
             out,
             runs or None,
-            where=join_filters(where),
+            where=where or None,
             study=study,
             with_inputs=with_inputs,
             progress=update,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from exptrack.cli.main import FILE, join_filters, json_option, main, open_archive, where_option
+from exptrack.cli.main import FILE, json_option, main, open_archive, where_option
 from exptrack.cli.output import print_json, show_status
 
 
@@ -38,7 +38,7 @@ def report(
     from exptrack import write_report
 
     with open_archive(db) as archive, show_status("writing the report"):
-        made = write_report(archive, out, where=join_filters(where), metrics=metrics or None, title=title)
+        made = write_report(archive, out, where=where, metrics=metrics or None, title=title)
     if as_json:
         print_json(made)
         return

@@ -7,16 +7,22 @@ import math
 from collections.abc import Container, Sequence
 
 import click
+from click.core import ParameterSource
 
 from exptrack import RunStatus
 from exptrack.cli.main import (
+    complete_run,
     json_option,
     limit_option,
     main,
+    named_option,
+    narrow,
     open_archive,
     run_argument,
     where_option,
+    yes_option,
 )
+from exptrack.cli.many import Choice, change_runs, split_words
 from exptrack.cli.output import print_json, print_json_or_text
 
 
@@ -31,11 +37,14 @@ from exptrack.cli.output import print_json, print_json_or_text
 @where_option
 @click.option("--order", metavar="FIELD[,…]", help="Sort by these fields; -FIELD puts the greatest first.")
 @click.option("--columns", metavar="FIELD[,…]", help="Show these fields instead of the usual ones.")
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Print ids only, one a line: of all runs, unless -n is given."
+)
 @limit_option(20)
 @json_option
-@click.pass_obj
+@click.pass_context
 def ls(
-    db: str | None,
+    ctx: click.Context,
     status: str | None,
     tag: Sequence[str],
     group: str | None,
@@ -44,6 +53,7 @@ def ls(
     where: Sequence[str],
     order: str | None,
     columns: str | None,
+    quiet: bool,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -57,16 +67,23 @@ def ls(
 
     Example: exptrack ls --where "config.lr < 0.01 and not status = failed" --order -metrics.acc.max
     """
-    with open_archive(db) as archive:
+    if quiet and (as_json or columns is not None):
+        raise click.UsageError("-q prints ids only; leave out --json and --columns")
+    with open_archive(ctx.obj) as archive:
         query = archive.runs().started(after, before).tagged(*tag)
         if status is not None:
             query = query.with_status(status)
         if group is not None:
             query = query.in_group(group)
-        for one in where:
-            query = query.where(one)
+        query = narrow(query, where)
         if order is not None:
             query = query.order_by(order)
+        if quiet:
+            if ctx.get_parameter_source("limit") is not ParameterSource.DEFAULT:
+                query = query.limit(limit)
+            for row in query.to_dicts(["run_id"]):
+                click.echo(row["run_id"])
+            return
         query = query.limit(limit)
         valued = [] if columns is None else list(query.values(columns))
         found = query.list() if columns is None else []
@@ -173,9 +190,7 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
     Example: exptrack top metrics.acc.max --where "tag = baseline and config.lr < 0.1"
     """
     with open_archive(db) as archive:
-        query = archive.runs()
-        for one in where:
-            query = query.where(one)
+        query = narrow(archive.runs(), where)
         found = []
         for run, values in query.order_by(field if least_first else f"-{field}").limit(limit).values(field):
             value = next(iter(values.values()))
@@ -196,16 +211,39 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
 
 
 @main.command()
-@run_argument()
-@click.argument("tags", nargs=-1, required=True)
+@click.argument("words", nargs=-1, required=True, metavar="[RUN] TAG...", shell_complete=complete_run)
 @click.option("--remove", is_flag=True, help="Remove the tags instead.")
+@where_option
+@named_option
+@yes_option
 @json_option
 @click.pass_obj
-def tag(db: str | None, run: str, tags: Sequence[str], remove: bool, as_json: bool) -> None:
+def tag(
+    db: str | None,
+    words: Sequence[str],
+    remove: bool,
+    where: Sequence[str],
+    named: Sequence[str],
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Add tags to a run, or remove them.
+
+    With --where or --run, all words are tags, for every run that these choose. The command then asks first.
 
     Example: exptrack tag 1k3f baseline keep
     """
+    choice = Choice(db, where, named, yes, as_json)
+    run, tags = split_words(choice, words, "tags")
+    if choice.is_given:
+        shown = ", ".join(tags)
+        if remove:
+            change_runs(
+                choice, f"Remove {shown} from", f"removed {shown} from", lambda query: query.untag(*tags)
+            )
+        else:
+            change_runs(choice, f"Add {shown} to", f"added {shown} to", lambda query: query.tag(*tags))
+        return
     with open_archive(db, writing=True) as archive:
         found = archive.get_run(run)
         change = found.remove_tag if remove else found.add_tag
@@ -216,15 +254,30 @@ def tag(db: str | None, run: str, tags: Sequence[str], remove: bool, as_json: bo
 
 
 @main.command()
-@run_argument()
-@click.argument("text")
+@click.argument("words", nargs=-1, required=True, metavar="[RUN] TEXT", shell_complete=complete_run)
+@where_option
+@named_option
+@yes_option
 @json_option
 @click.pass_obj
-def note(db: str | None, run: str, text: str, as_json: bool) -> None:
+def note(
+    db: str | None, words: Sequence[str], where: Sequence[str], named: Sequence[str], yes: bool, as_json: bool
+) -> None:
     """Add a note to a run.
+
+    With --where or --run, the only word is the text, for every run that these choose. The command then asks
+    first.
 
     Example: exptrack note 1k3f "diverged after the learning rate went up"
     """
+    choice = Choice(db, where, named, yes, as_json)
+    run, texts = split_words(choice, words, "a text")
+    if len(texts) != 1:
+        raise click.UsageError("a note is one text; put it in quotes")
+    text = texts[0]
+    if choice.is_given:
+        change_runs(choice, "Add the note to", "added the note to", lambda query: query.note(text))
+        return
     with open_archive(db, writing=True) as archive:
         found = archive.get_run(run)
         found.add_note(text)
@@ -253,20 +306,48 @@ def rename(db: str | None, run: str, name: str, as_json: bool) -> None:
 
 
 @main.command("set")
-@run_argument()
-@click.argument("attributes", nargs=-1, required=True, metavar="KEY=VALUE…")
+@click.argument("words", nargs=-1, required=True, metavar="[RUN] KEY=VALUE…", shell_complete=complete_run)
 @click.option("--remove", is_flag=True, help="Delete the attributes instead; give their keys alone.")
+@where_option
+@named_option
+@yes_option
 @json_option
 @click.pass_obj
-def set_(db: str | None, run: str, attributes: Sequence[str], remove: bool, as_json: bool) -> None:
+def set_(
+    db: str | None,
+    words: Sequence[str],
+    remove: bool,
+    where: Sequence[str],
+    named: Sequence[str],
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Set or delete attributes of a run, also after its end.
+
+    With --where or --run, all words are attributes, for every run that these choose. The command then asks
+    first.
 
     VALUE is read like that of an override: 3 is an int, 0.5 a float, true a bool, [1, 2] a list, null is null.
     All else is text. KEY='""' sets an empty text. 'exptrack ls --columns attr.KEY' shows an attribute.
 
     Example: exptrack set 1k3f reviewed=true score=0.93
     """
+    choice = Choice(db, where, named, yes, as_json)
+    run, attributes = split_words(choice, words, "KEY=VALUE")
     values = {} if remove else dict(map(read_assignment, attributes))
+    if choice.is_given:
+        if remove:
+            _check_keys(attributes, ())
+            shown = ", ".join(attributes)
+            change_runs(
+                choice, f"Delete {shown} of", f"deleted {shown} of", lambda query: query.unset(*attributes)
+            )
+        else:
+            shown = ", ".join(values)
+            change_runs(
+                choice, f"Set {shown} of", f"set {shown} of", lambda query: query.set_attributes(values)
+            )
+        return
     with open_archive(db, writing=True) as archive:
         found = archive.get_run(run)
         if remove:
@@ -276,9 +357,9 @@ def set_(db: str | None, run: str, attributes: Sequence[str], remove: bool, as_j
         else:
             found.set_attributes(values)
         held = found.attributes
-    shown = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in held.items()]
-    words = ", ".join(shown) or "no attributes"
-    print_json_or_text(as_json, {"run_id": found.run_id, "attributes": held}, f"{found.run_id}: {words}")
+    written = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in held.items()]
+    said = ", ".join(written) or "no attributes"
+    print_json_or_text(as_json, {"run_id": found.run_id, "attributes": held}, f"{found.run_id}: {said}")
 
 
 def _check_keys(keys: Sequence[str], held: Container[str]) -> None:

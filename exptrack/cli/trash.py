@@ -7,23 +7,60 @@ from collections.abc import Sequence
 import click
 
 from exptrack import DeleteReport
-from exptrack.cli.main import confirm, json_option, main, open_archive, run_argument, yes_option
+from exptrack.cli.main import (
+    confirm,
+    json_option,
+    main,
+    named_option,
+    open_archive,
+    run_argument,
+    where_option,
+    yes_option,
+)
+from exptrack.cli.many import Choice, change_runs
 from exptrack.cli.output import print_json, print_json_or_text, show_status
 
 
 @main.command()
-@run_argument("runs", nargs=-1, required=True)
+@run_argument("runs", nargs=-1)
 @click.option("--trash", is_flag=True, help="Move them to the trash; 'exptrack restore' takes them out.")
+@where_option
+@named_option
 @yes_option
 @json_option
 @click.pass_obj
-def rm(db: str | None, runs: Sequence[str], trash: bool, yes: bool, as_json: bool) -> None:
+def rm(
+    db: str | None,
+    runs: Sequence[str],
+    trash: bool,
+    where: Sequence[str],
+    named: Sequence[str],
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Delete runs with everything they hold, and free the space.
 
     Artifacts that other runs share stay. This cannot be undone, unless --trash is given.
 
+    Name the RUNS, or find them by --where. Of runs that are named beside --where, only those that match go.
+
     Example: exptrack rm 1k3f 1k3g
     """
+    choice = Choice(db, where, (*runs, *named), yes, as_json)
+    if not choice.is_given:
+        raise click.UsageError("name the runs, or give --where")
+    if where:
+        if trash:
+            change_runs(choice, "Move", "moved", lambda query: query.trash(), end=" to the trash")
+        else:
+            change_runs(choice, "Delete", "deleted", lambda query: query.delete())
+        return
+    _remove_named(choice, trash)
+
+
+def _remove_named(choice: Choice, trash: bool) -> None:
+    """Delete runs by their names, also those in the trash."""
+    db, _where, runs, yes, as_json = choice
     with open_archive(db, writing=True) as archive:
         found = [archive.get_run(run).run_id for run in runs]
         if trash:

@@ -16,7 +16,6 @@ from exptrack.cli.main import (
     FILE,
     READERS_WAIT_S,
     find_default,
-    join_filters,
     json_option,
     main,
     open_archive,
@@ -109,7 +108,7 @@ def _export(db: str | None, out: str, where: tuple[str, ...], as_json: bool) -> 
     from exptrack.web.export import write_page
 
     with open_archive(db) as archive, show_progress_of_parts() as update:
-        made = write_page(archive, out, where=join_filters(where), progress=update)
+        made = write_page(archive, out, where=where or None, progress=update)
     if as_json:
         print_json(made)
         return

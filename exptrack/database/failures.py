@@ -129,7 +129,7 @@ def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
 
     `waited_s` is how long the call has waited for the lock.
     """
-    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+    if _is_of_foreign_key(error):
         return ConflictError(
             f"a table in {path} that exptrack did not make refers to what is to be deleted; delete its rows"
             " first, or declare its foreign key with ON DELETE CASCADE"
@@ -148,6 +148,13 @@ def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
         return error
     kind, message = failure
     return kind(message.format(path=path, error=error, waited_s=waited_s), path=str(path))  # type: ignore[call-arg]
+
+
+def _is_of_foreign_key(error: Exception) -> bool:
+    """Whether a row to which another refers was to be deleted. ON DELETE RESTRICT fails as a trigger."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    is_restricted = code == sqlite3.SQLITE_CONSTRAINT_TRIGGER and str(error) == "FOREIGN KEY constraint failed"
+    return code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY or is_restricted
 
 
 def _find_cause(code: int, path: Path) -> int:

@@ -49,14 +49,15 @@ def write_report(
     archive: Archive,
     out: str | os.PathLike[str],
     *,
-    where: str | None = None,
+    where: str | Iterable[str] | None = None,
     metrics: str | Iterable[str] | None = None,
     title: str | None = None,
 ) -> Report:
-    """Write the runs that match a filter, by default all, to `out` as one HTML page without a script.
+    """Write the runs that match `where`, by default all, to `out` as one HTML page without a script.
 
-    `metrics` names those that are shown; by default these are the ten that tell most. The title is by default
-    the name of the archive. The archive is only read, at one moment, and runs may be going on.
+    `where` is a filter, or several that must all match. `metrics` names those that are shown; by default these
+    are the ten that tell most. The title is by default the name of the archive. The archive is only read, at
+    one moment, and runs may be going on.
 
     >>> from exptrack import Archive
     >>> with Archive(tmp_path / "lab.db") as archive:
@@ -85,11 +86,12 @@ def write_report(
     if names is not None and not 0 < len(names) <= MOST_CHOSEN:
         raise InvalidValueError(f"a report has 1 to {MOST_CHOSEN} metrics, not {len(names):,}; choose others")
     heading = "" if title is None else check_text(title, "title", max_chars=MOST_TITLE_CHARS)
-    text = None if where is None else check_text(where, "filter")
+    given = () if where is None else read_names(where, "filters", like="['config.lr > 0.1']")
+    filters = [check_text(one, "filter") for one in given]
     require_foreign(path)
     if os.path.lexists(path):
         raise _exists(path)
-    contents = read_contents(archive, text, names, heading)
+    contents = read_contents(archive, filters, names, heading)
     if contents is None:
         raise NotFoundError(f"no run matches, so {path} was not made; 'exptrack ls' takes the same filters")
     media = read_media(archive, contents.artifacts)

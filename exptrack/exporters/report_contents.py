@@ -85,7 +85,7 @@ class Contents(NamedTuple):
 
     archive: str
     title: str
-    where: str | None
+    where: tuple[str, ...]
     digest: str
     total: int
     runs: tuple[RunRow, ...]
@@ -101,9 +101,9 @@ class Contents(NamedTuple):
 
 
 def read_contents(
-    archive: Archive, where: str | None, names: Sequence[str] | None, title: str | None
+    archive: Archive, where: Sequence[str], names: Sequence[str] | None, title: str | None
 ) -> Contents | None:
-    """Read what a report shows, as of one moment; None if no run matches the filter.
+    """Read what a report shows, as of one moment; None if no run matches the filters.
 
     Raises:
         MetricNotFoundError: no run that matches has logged a metric of this name.
@@ -112,11 +112,12 @@ def read_contents(
 
 
 class _Reader:
-    def __init__(self, archive: Archive, where: str | None) -> None:
+    def __init__(self, archive: Archive, where: Sequence[str]) -> None:
         self._archive = archive
-        self._where = where
-        query = archive.runs()
-        self._query: RunQuery = query if where is None else query.where(where)
+        self._where = tuple(where)
+        self._query: RunQuery = archive.runs()
+        for one in where:
+            self._query = self._query.where(one)
         self._left_out: list[str] = []
 
     def read(self, names: Sequence[str] | None, title: str | None) -> Contents | None:
@@ -199,8 +200,7 @@ class _Reader:
         if direction is None:
             return None
         word = {"min": "minimize", "max": "maximize"}[direction]
-        filters = () if self._where is None else (self._where,)
-        ranked = self._archive.best_runs(name, word, by=direction, limit=1, where=filters)
+        ranked = self._archive.best_runs(name, word, by=direction, limit=1, where=self._where)
         return (ranked[0][0].run_id, ranked[0][1]) if ranked else None
 
     # Runs

@@ -111,11 +111,10 @@ class _Page:
 
     def _write_heading(self, title: str, now: datetime) -> Element:
         contents = self._contents
-        asked: list[Element | str] = (
-            ["all runs"]
-            if contents.where is None
-            else [element("code", isolate(cut(contents.where, FILTER_CHARS)))]
-        )
+        asked: list[Element | str] = [] if contents.where else ["all runs"]
+        for text in contents.where:
+            asked += [" and "] if asked else []
+            asked.append(element("code", isolate(cut(text, FILTER_CHARS))))
         words: list[Element | str] = []
         for status, count in contents.statuses.items():
             words += [", "] if words else []

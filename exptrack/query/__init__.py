@@ -3,7 +3,8 @@
 Begin with `run_query`. `parser` turns text into `conditions`, `compiler` turns conditions into SQL, and
 `selection` chooses the index that drives the statement; `walks` are indexes in the order of a field. `fields`
 reads values of many runs at once, and `frames` makes tables of them. `names` looks up config keys and metrics.
-`details` lists and shows runs, `ranking` finds the best, and `views` adds SQL views.
+`details` lists and shows runs, `ranking` finds the best, `many_runs` changes them, and `views` adds SQL
+views.
 
 A page asks the rest: `field_summary` and `value_counts` say what fields hold, `run_watch` which runs have
 changed, `run_parts` reads one run part by part, and `media` finds artifacts of many runs. `completion` helps to

@@ -21,6 +21,7 @@ from exptrack.validation import EXACT_INT
 # Up to MOST candidates are, if the walk would pass more runs than that.
 FEW = 500
 MOST = 10_000
+MOST_BOUND = 1_000  # texts that are bound one by one; SQLite takes 32,766 values in all
 
 # A number of a config as it is: an int that no float equals has its digits in `text`.
 EXACT_NUMBER = "CASE WHEN v.type = 'int' AND v.text IS NOT NULL THEN CAST(v.text AS INTEGER) ELSE {} END"
@@ -362,6 +363,8 @@ def find_by_trial(match: Fragment) -> Fragment:
 def match_value(value: str, operator: str, wanted: Sequence[Any]) -> Fragment:
     """Compare an expression with one value, or with several; the result is NULL where the expression is."""
     if operator == "in":
+        if len(wanted) > MOST_BOUND and all(type(one) is str and "\0" not in one for one in wanted):
+            return Fragment(f"{value} IN (SELECT value FROM json_each(?))", (json.dumps(list(wanted)),))
         return Fragment(f"{value} IN ({', '.join('?' * len(wanted))})", tuple(wanted))
     if operator == "like":
         return Fragment(f"{value} LIKE ?", tuple(wanted))

@@ -13,7 +13,10 @@ from typing import TypeAlias
 
 from exptrack.database.connection import Connection
 from exptrack.errors import FilterError, MetricNotFoundError
-from exptrack.query.conditions import Comparison, Condition, Field, comparisons
+from exptrack.plain import read_names
+from exptrack.query.conditions import And, Comparison, Condition, Field, comparisons
+from exptrack.query.parser import parse_filter
+from exptrack.validation import check_text
 
 FEW_NAMES = 300  # are compared letter by letter
 KEY_ID = "SELECT id FROM config_key WHERE key = ?"
@@ -109,6 +112,21 @@ LOOKUPS: dict[str, tuple[_Find, _Suggest, str]] = {
     "metric": (find_metric, suggest_metric, "metrics"),
     "attribute": (find_attr, suggest_attr, "attr"),
 }
+
+
+def read_filters(connection: Connection, where: object) -> And:
+    """Read a filter, or several that a run must all satisfy; None is no filter. Each is read by itself.
+
+    Raises:
+        FilterError: a filter is wrong, or a name in it looks misspelled; the message shows where.
+    """
+    texts = [] if where is None else read_names(where, "filters", like="['config.lr > 0.1']")
+    parts: list[Condition] = []
+    for text in [check_text(text, "filter") for text in texts]:
+        condition = parse_filter(text)
+        check_names_exist(connection, condition, text)
+        parts += condition.conditions if isinstance(condition, And) else [condition]
+    return And(tuple(parts))
 
 
 def check_names_exist(connection: Connection, condition: Condition, text: str) -> None:

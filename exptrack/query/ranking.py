@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exptrack.database.connection import Connection, in_reading
-from exptrack.plain import read_names
 from exptrack.query.compiler import FEW, Compiler, Fragment, unite
 from exptrack.query.conditions import PRUNED, And, Not, compare_fact, names_pruned
-from exptrack.query.names import check_names_exist, get_metric
-from exptrack.query.parser import parse_filter
+from exptrack.query.names import get_metric, read_filters
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import resolve_run, summarize_runs
-from exptrack.validation import check_choice, check_direction, check_name, check_text
+from exptrack.validation import check_choice, check_direction, check_name
 
 # A statement for each value and direction, because an index holds each order. The bounds exclude NaN, which is
 # NULL, and the infinities. Of equal runs, the one stored first wins.
@@ -59,15 +57,11 @@ def best_runs(
     name = check_name(metric, "metric")
     direction = check_direction(direction)
     by = check_choice(by, "by", RANKED_VALUES)
-    texts = [check_text(text, "filter") for text in read_names(where, "where")]
-    filters = {text: parse_filter(text) for text in texts}
-    for text, condition in filters.items():
-        check_names_exist(connection, condition, text)
+    condition = read_filters(connection, where)
     row_id = get_metric(connection, name)
-    conditions = tuple(filters.values())
-    if not any(map(names_pruned, conditions)):
-        conditions += (Not(compare_fact("status", "=", PRUNED)),)
-    source, test = _choose_source(connection, And(conditions))
+    if not names_pruned(condition):
+        condition = And((*condition.conditions, Not(compare_fact("status", "=", PRUNED))))
+    source, test = _choose_source(connection, condition)
     sql = BEST[by, direction].format(source=source.sql, test=test.sql)
     found = connection.all(sql, (*source.values, row_id, *test.values, limit))
     rows = [resolve_run(connection, row["run_id"]) for row in found]

@@ -8,6 +8,7 @@ appears twice.
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,19 +16,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading
-from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.errors import InvalidTypeError, InvalidValueError, RunTrashedError
 from exptrack.plain import read_elements, short_repr
 from exptrack.query import frames
 from exptrack.query.compiler import TRASHED
-from exptrack.query.conditions import EVERYTHING, And, Condition, Field, Or, compare_fact
+from exptrack.query.conditions import EVERYTHING, And, Comparison, Condition, Field, Or, compare_fact
 from exptrack.query.details import read_rows
 from exptrack.query.fields import Values, read_fields, read_row_ids
+from exptrack.query.many_runs import ManyRuns
 from exptrack.query.names import check_field_exists, check_names_exist
 from exptrack.query.parser import parse_columns, parse_field, parse_filter, parse_order
 from exptrack.query.run_filter import RunFilter, check_filter_status
 from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection, check_place
 from exptrack.records import Artifact, RunSummary
-from exptrack.runs.lookup import read_runs, summarize_runs
+from exptrack.runs.lookup import id_of, read_runs, resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_flag, check_name, check_step, check_text, check_whole
 
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 PAGE_RUNS = 500
 MAX_BINS = 10_000
 MOST_ARTIFACTS = 10_000  # that one call returns
+PRESENT_IDS = """
+SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL
+"""
 
 
 class Page(NamedTuple):
@@ -63,7 +68,7 @@ class Rows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class RunQuery:
+class RunQuery(ManyRuns):
     """Runs that satisfy conditions, in an order. :meth:`exptrack.Archive.runs` starts one.
 
     >>> from exptrack import Archive
@@ -125,6 +130,35 @@ class RunQuery:
         if not isinstance(run_filter, RunFilter):
             raise InvalidTypeError(f"matching takes a RunFilter, not {short_repr(run_filter)}")
         return self._and(run_filter.condition())
+
+    def only(self, *runs: object) -> RunQuery:
+        """Keep only these runs: ids, records, or what else means a run; none if none is given.
+
+        They are found now: ``"latest"`` stays the run that is the latest at this call.
+
+        Raises:
+            RunNotFoundError: one of them means no run.
+            AmbiguousRunError: one of them means several runs.
+            RunTrashedError: one of the runs is in the trash, where no query finds it.
+        """
+        texts = [check_name(id_of(one), "run id") for one in runs]
+        self._settle()
+        run_ids = tuple(self._find_ids(texts))
+        return self._and(Comparison(Field("fact", "id"), "in", run_ids) if run_ids else Or(()))
+
+    @in_reading
+    def _find_ids(self, texts: Sequence[str]) -> Iterable[str]:
+        rows = self._connection.all(PRESENT_IDS, (json.dumps(texts),))
+        present = {row["run_id"] for row in rows}
+        found = dict[str, None]()
+        for text in texts:
+            if text not in present:
+                row = resolve_run(self._connection, text)
+                if row["deleted_at"] is not None:
+                    raise RunTrashedError(row["run_id"])
+                text = row["run_id"]
+            found[text] = None
+        return found
 
     def started(self, after: datetime | str | None = None, before: datetime | str | None = None) -> RunQuery:
         """Keep only runs started at or after `after` and before `before`.

@@ -122,10 +122,11 @@ def save_attributes(connection: Connection, run: int, values: Mapping[str, Store
             connection.execute(SET_ATTRIBUTE, (run, key, *stored, set_at))
 
 
-def remove_attribute(connection: Connection, run: int, key: str, at: str) -> None:
-    """Remove an attribute of a run, if it has it. Call inside a transaction."""
+def remove_attribute(connection: Connection, run: int, key: str, at: str) -> bool:
+    """Remove an attribute of a run, and return whether it had it. Call inside a transaction."""
     with changing_attribute(connection, run, key):
-        connection.execute(DELETE_ATTRIBUTE, (_time_of_change(connection, run, key, at), run, key))
+        changed_at = _time_of_change(connection, run, key, at)
+        return connection.execute(DELETE_ATTRIBUTE, (changed_at, run, key)).rowcount > 0
 
 
 @decoding_rows

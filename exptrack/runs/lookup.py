@@ -62,15 +62,16 @@ def resolve_run(connection: Connection, run_id: object, *, trash_first: bool = F
     wanted = check_name(id_of(run_id), "run id")
     row = connection.one(RUN_BY_ID, (wanted.lower(),))
     if row is None:
-        from exptrack.runs.references import find_meant
+        from exptrack.runs.references import describe_runs, find_meant, suggest_runs
 
         found = find_meant(connection, wanted, trash_first=trash_first)
         if len(found.run_ids) > 1:
-            raise AmbiguousRunError(wanted, found.run_ids, is_name=found.is_name)
+            lines = describe_runs(connection, found.run_ids)
+            raise AmbiguousRunError(wanted, found.run_ids, lines, is_name=found.is_name)
         if found.run_ids:
             row = connection.one(RUN_BY_ID, (found.run_ids[0],))
-    if row is None:
-        raise RunNotFoundError(wanted, str(connection.path))
+        if row is None:
+            raise RunNotFoundError(wanted, str(connection.path), suggest_runs(connection, wanted))
     return row
 
 
@@ -101,10 +102,8 @@ def summarize_runs(
     if rows:
         for run, tag in connection.fold(TAGS_OF, (ids,), list):
             tags.setdefault(run, []).append(tag)
-        # Sorted below, because sorting in SQLite takes as long as reading them.
-        values = connection.fold(LAST_VALUES_OF, (ids,), list) if with_metrics else []
-        for run, name, value in sorted(values, key=_by_run_and_name):
-            metrics.setdefault(run, {})[name] = math.nan if value is None else value
+        if with_metrics:
+            metrics = read_last_values(connection, [row["id"] for row in rows])
     gone = frozenset(dead)
     return [
         RunSummary(
@@ -133,6 +132,17 @@ def summarize_runs(
         )
         for row in rows
     ]
+
+
+@decoding_rows
+def read_last_values(connection: Connection, runs: Sequence[int]) -> dict[int, dict[str, float]]:
+    """Return the last value of each metric of these runs, by row id and name."""
+    found: dict[int, dict[str, float]] = {}
+    # Sorted here, because sorting in SQLite takes as long as reading them.
+    values = connection.fold(LAST_VALUES_OF, (json.dumps(list(runs)),), list)
+    for run, name, value in sorted(values, key=_by_run_and_name):
+        found.setdefault(run, {})[name] = math.nan if value is None else value
+    return found
 
 
 @decoding_rows

@@ -10,14 +10,16 @@ Invariant: a run id always means its run. Otherwise the words below come first, 
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from exptrack.database.connection import Connection, Row
+from exptrack.database.damage import decoding_rows
 from exptrack.directions import guess_direction
 from exptrack.errors import InvalidValueError, MetricNotFoundError
 
-MOST = 21  # one more than an error lists
 LATEST = re.compile(r"latest(?:~(\d{1,9}))?", re.ASCII)
 BEST = re.compile(r"best:(.+?)(?::(min|max))?", re.DOTALL)
 TRIAL = re.compile(r"(.+)#(\d{1,18})", re.DOTALL | re.ASCII)
@@ -55,6 +57,17 @@ RUNS_BY_SUFFIX = _BY_SUFFIX.format(state="NULL")
 TRASHED_BY_NAME = _BY_NAME.format(state="NOT NULL")
 TRASHED_BY_PREFIX = _BY_PREFIX.format(state="NOT NULL")
 TRASHED_BY_SUFFIX = _BY_SUFFIX.format(state="NOT NULL")
+
+FACTS_OF = """
+SELECT run_id, substr(started_at, 1, 16) AS started, substr(name, 1, 60) AS name
+FROM run WHERE run_id IN (SELECT value FROM json_each(?))
+"""
+NEWEST_NAMES = """
+SELECT run_id, name FROM run WHERE deleted_at IS NULL ORDER BY started_at DESC, id DESC LIMIT 500
+"""
+# Ids of one day begin alike, so that even those which mean other runs are similar.
+LEAST_LIKENESS_OF_IDS = 0.85
+MOST_TO_COMPARE = 200  # characters: longer names take too long to compare
 
 
 class Found(NamedTuple):
@@ -118,3 +131,28 @@ def _find_best(connection: Connection, metric: str, end: str | None) -> list[str
 
 def _list_id(row: Row | None) -> list[str]:
     return [] if row is None else [row["run_id"]]
+
+
+@decoding_rows
+def describe_runs(connection: Connection, run_ids: Sequence[str]) -> list[str]:
+    """Return a line for each of these runs, with its id, its start (UTC) and its name, in their order."""
+    rows = {row["run_id"]: row for row in connection.all(FACTS_OF, (json.dumps(list(run_ids)),))}
+    found = [rows[run_id] for run_id in run_ids if run_id in rows]
+    return [f"{row['run_id']}  {row['started']}  {row['name'] or ''}".rstrip() for row in found]
+
+
+@decoding_rows
+def suggest_runs(connection: Connection, wanted: str) -> list[str]:
+    """Return up to three names or ids, of the 500 newest runs, that are most similar to `wanted`."""
+    from difflib import get_close_matches
+
+    if len(wanted) > MOST_TO_COMPARE or LATEST.fullmatch(wanted):
+        return []
+    rows = connection.all(NEWEST_NAMES)
+    names = [row["name"] for row in rows if row["name"] and len(row["name"]) <= MOST_TO_COMPARE]
+    known = list(dict.fromkeys(names))
+    close = get_close_matches(wanted, known)
+    if close:
+        return close
+    ids = [row["run_id"] for row in rows]
+    return get_close_matches(wanted.lower(), ids, cutoff=LEAST_LIKENESS_OF_IDS)

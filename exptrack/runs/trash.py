@@ -44,11 +44,15 @@ def trash_runs(connection: Connection, run_ids: Iterable[object]) -> list[str]:
     return [row["run_id"] for row in rows.values()]
 
 
-def mark_as_trash(connection: Connection, rows: Iterable[Row], at: str) -> None:
-    """Move the runs of these rows to the trash, all at one time. Call inside a transaction."""
+def mark_as_trash(connection: Connection, rows: Iterable[Row], at: str, advice: str = "end it first") -> None:
+    """Move the runs of these rows to the trash, all at one time. Call inside a transaction.
+
+    Raises:
+        RunBusyError: one of the runs is running; the error gives the advice.
+    """
     for row in rows:
         if row["status"] == RunStatus.RUNNING:
-            raise RunBusyError(row["run_id"], f"on {row['host']}", "end it first")
+            raise RunBusyError(row["run_id"], f"on {row['host']}", advice)
         if row["deleted_at"] is None:
             _mark(connection, row["id"], at, TRASH_EVENT)
 

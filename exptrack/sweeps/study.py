@@ -23,6 +23,7 @@ from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
+from exptrack.fixed_attributes import FixedAttributes
 from exptrack.plain import attribute, plain, read_elements, read_items, reading, short_repr
 from exptrack.query.frames import Frame
 from exptrack.records import TrialState
@@ -45,7 +46,14 @@ from exptrack.sweeps.store import (
 )
 from exptrack.sweeps.study_config import StudyConfig
 from exptrack.sweeps.study_core import StudyCore
-from exptrack.sweeps.trial import Trial, check_new_value, check_param_value, is_trial_of, last_step_of
+from exptrack.sweeps.trial import (
+    Trial,
+    check_new_value,
+    check_param_value,
+    give_run,
+    is_trial_of,
+    last_step_of,
+)
 from exptrack.sweeps.verdict import Verdict, judge_left
 from exptrack.tracking.lifecycle import start_run
 from exptrack.tracking.run import Run, describe
@@ -69,7 +77,7 @@ Objective: TypeAlias = "Callable[[Trial], float | Sequence[float]]"
 DIVERGED = "the objective returned NaN, which cannot be compared"
 
 
-class Study:
+class Study(FixedAttributes):
     """A search over configs, kept in the archive under its name.
 
     >>> from exptrack import Archive
@@ -82,13 +90,17 @@ class Study:
     (20, True)
     """
 
+    name: str
+    directions: tuple[str, ...]
+    metrics: tuple[str, ...]
+    settings: dict[str, Any]
+
     def __init__(self, core: StudyCore) -> None:
         self._core = core
         self._connection = core.connection
-        self.name = core.name
-        self.directions = core.directions
-        self.metrics = core.metrics
-        self.settings = core.settings
+        self._set_fixed(
+            name=core.name, directions=core.directions, metrics=core.metrics, settings=core.settings
+        )
 
     @classmethod
     def create(
@@ -300,7 +312,7 @@ class Study:
         trial = Trial(self._core, source)
         try:
             if start_runs:
-                trial.run = self._start_run(trial)
+                give_run(trial, self._start_run(trial))
             with trial.run or nullcontext():
                 try:
                     values = self._convert_values(objective(trial))

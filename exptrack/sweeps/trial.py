@@ -7,8 +7,8 @@ it has one. A call that is refused changes nothing. A step is reported once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 import optuna
 
@@ -16,6 +16,7 @@ from exptrack.capture.redaction import require_no_secret
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
+from exptrack.fixed_attributes import FixedAttributes
 from exptrack.plain import is_text, plain, read_elements, short_repr
 from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial
 from exptrack.sweeps.algorithms import MAX_WHOLE
@@ -29,11 +30,17 @@ from exptrack.validation import check_flag, check_name, check_number, check_step
 MAX_CHOICES = 100_000
 
 
-class Trial:
+class Trial(FixedAttributes):
     """One attempt of a study: it suggests params, takes reports and tells when to give up.
 
     Made by :meth:`Study.optimize`, :meth:`Study.ask` and :func:`current_trial`.
     """
+
+    number: int
+    run: Run | None
+
+    _CALLS: ClassVar[Mapping[str, str]] = {"params": "trial.suggest_float(name, low, high) or one like it"}
+    _OTHERWISE: ClassVar[str] = "to store a value, call trial.run.set_attribute(key, value)"
 
     def __init__(
         self,
@@ -44,8 +51,7 @@ class Trial:
         self._core = core
         self._source = source
         self._row = row_of(source)
-        self.number = source.number
-        self.run = run
+        self._set_fixed(number=source.number, run=run)
         self._reported: dict[int, float] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -218,6 +224,11 @@ class Trial:
 
 
 # For this subpackage; kept out of the class, because its names are public
+
+
+def give_run(trial: Trial, run: Run) -> None:
+    """Let the trial suggest its params into this run."""
+    trial._set_fixed(run=run)
 
 
 def last_step_of(trial: Trial) -> int | None:

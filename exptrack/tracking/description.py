@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, ClassVar
 
 from exptrack.config.tree import ConfigValue
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
-from exptrack.database.row_sums import hash_row
-from exptrack.errors import InvalidTypeError, RunNotFoundError, RunTrashedError
+from exptrack.errors import InvalidTypeError, RunNotFoundError
+from exptrack.fixed_attributes import FixedAttributes
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import short_repr
 from exptrack.records import Event, Note
@@ -30,12 +30,11 @@ from exptrack.runs.attributes import (
     remove_attribute,
     save_attributes,
 )
+from exptrack.runs.changes import add_tags, remove_tags, require_changeable, require_present
 from exptrack.runs.events import check_facts, read_events, record_event, time_of_event
-from exptrack.runs.lease import renew_lease
 from exptrack.runs.lookup import read_notes
-from exptrack.runs.row_sums import changing_run, removing_tag
+from exptrack.runs.row_sums import changing_run
 from exptrack.runs.store import (
-    INSERT_TAG,
     SET_GROUP,
     begin_group,
     check_note,
@@ -46,15 +45,28 @@ from exptrack.runs.store import (
 from exptrack.times import moment, read_time, utc_text
 from exptrack.validation import check_name, check_text
 
-PRESENCE = "SELECT deleted_at FROM run WHERE id = ?"
-DELETE_TAG = "DELETE FROM run_tag WHERE run = ? AND tag = ?"
 NAMES = "SELECT name, group_name FROM run WHERE id = ?"
 RENAME = "UPDATE run SET name = ? WHERE id = ?"
 SELECT_TAGS = "SELECT tag FROM run_tag WHERE run = ? ORDER BY tag"
 
 
-class Description:
+class Description(FixedAttributes):
     """The part of a run that describes it."""
+
+    _CALLS: ClassVar[Mapping[str, str]] = {
+        "name": "run.rename(name)",
+        "group": "run.set_group(name)",
+        "tags": "run.add_tag(tag) or run.remove_tag(tag)",
+        "notes": "run.add_note(text)",
+        "attributes": "run.set_attribute(key, value)",
+        "config": "run.update_config(values)",
+        "metrics": "run.log(values)",
+        "inputs": "run.use_artifact(reference)",
+        "artifacts": "run.artifacts.register_data(name, content)",
+        "status": "run.finish(status)",
+        "deleted_at": "archive.trash_run(run) or archive.restore_run(run)",
+    }
+    _OTHERWISE: ClassVar[str] = "to store a value with the run, call run.set_attribute(key, value)"
 
     _connection: Connection
     _run: int
@@ -67,18 +79,10 @@ class Description:
         """The name in the file, read now. Change it with `rename`."""
         return self._read_names()[0]
 
-    @name.setter
-    def name(self, _value: object) -> NoReturn:
-        raise AttributeError("the name of a run is not set by assignment; call run.rename(name)")
-
     @property
     def group(self) -> str | None:
         """The group in the file, read now. Change it with `set_group`."""
         return self._read_names()[1]
-
-    @group.setter
-    def group(self, _value: object) -> NoReturn:
-        raise AttributeError("the group of a run is not set by assignment; call run.set_group(name)")
 
     @decoding_rows
     def _read_names(self) -> tuple[str | None, str | None]:
@@ -173,11 +177,7 @@ class Description:
     def _store_tags(self, checked: list[str]) -> None:
         with self._connection.transaction():
             self._require_changeable()
-            for tag in checked:
-                now = time_of_event(self._connection, self._run)
-                if self._connection.execute(INSERT_TAG, (self._run, tag, now)).rowcount:
-                    rows = hash_row("run_tag", (tag, now))
-                    record_event(self._connection, self._run, "tag", {"tag": tag}, at=now, rows=rows)
+            add_tags(self._connection, self._run, checked)
 
     def remove_tag(self, *tags: str) -> None:
         """Remove tags. A tag that the run does not have is ignored. Commits."""
@@ -187,11 +187,7 @@ class Description:
     def _delete_tags(self, checked: list[str]) -> None:
         with self._connection.transaction():
             self._require_changeable()
-            for tag in checked:
-                with removing_tag(self._connection, self._run, tag):
-                    removed = self._connection.execute(DELETE_TAG, (self._run, tag)).rowcount
-                if removed:
-                    record_event(self._connection, self._run, "untag", {"tag": tag})
+            remove_tags(self._connection, self._run, checked)
 
     def add_note(self, text: str) -> None:
         """Add a note. Commits."""
@@ -261,16 +257,10 @@ class Description:
         return None if row["deleted_at"] is None else moment(row["deleted_at"])
 
     def _require_present(self) -> Row:
-        row = self._connection.one(PRESENCE, (self._run,))
-        if row is None:
-            raise RunNotFoundError(self.run_id, str(self._connection.path))
-        return row
+        return require_present(self._connection, self._run, self.run_id)
 
     def _require_changeable(self) -> None:
-        """Raise if the run is deleted or in the trash; renew its lease. Call inside a transaction."""
-        if self._require_present()["deleted_at"] is not None:
-            raise RunTrashedError(self.run_id)
-        renew_lease(self._connection, self._run)
+        require_changeable(self._connection, self._run, self.run_id)
 
 
 def _check_old_note(note: object) -> Note:

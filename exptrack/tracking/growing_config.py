@@ -17,6 +17,7 @@ from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import RunFinishedError, RunNotFoundError, RunTrashedError
+from exptrack.fixed_attributes import FixedAttributes
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.lease import renew_lease
@@ -32,7 +33,7 @@ STATE = "SELECT status, deleted_at FROM run WHERE id = ?"
 CONFIG_EVENT = "config"
 
 
-class GrowingConfig:
+class GrowingConfig(FixedAttributes):
     """The part of a run that adds to its config."""
 
     _connection: Connection
@@ -104,4 +105,4 @@ class GrowingConfig:
                 if status != RunStatus.RUNNING:
                     save_run_checksum(connection, run)
         if growth.config != self.config:
-            self.config = follow(growth.config, addition, self.config)
+            self._set_fixed(config=follow(growth.config, addition, self.config))

@@ -238,7 +238,7 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool, lease_s
         reopen(connection, run, row["status"], lease_s=lease_s)
         last_ms = connection.value(LAST_TIME, (run,))
     result = open_run(connection, run)
-    result.config = config
+    result._set_fixed(config=config)
     if lease_s is not None:
         result._block_pid = os.getpid()
         return result

@@ -48,6 +48,7 @@ from exptrack.metrics.writer import drain_all, drain_own
 from exptrack.process import pages_folder
 from exptrack.records import ArtifactUse, MetricPoint, RunStatus
 from exptrack.runs.lease import renew_lease
+from exptrack.runs.lookup import read_last_values
 from exptrack.runs.ownership import DELETE_OWNER
 from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import seal_run
@@ -112,9 +113,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         super().__init__()
         self._connection = connection
         self._run = run
-        self.run_id = run_id
-        self.started_at = started_at
-        self.config = config
+        self._set_fixed(run_id=run_id, started_at=started_at, config=config)
         self._pid = 0
         self._began = 0.0
         self._duration_ms = 0
@@ -233,6 +232,15 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             self._require_present()
         return found
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last value of each metric by name, read now, as a copy."""
+        drain_all(self._connection.path)
+        found = read_last_values(self._connection, [self._run]).get(self._run, {})
+        if not found:
+            self._require_present()
+        return found
+
     @overload
     def series(self, name: str, *, start: int | None = None, stop: int | None = None) -> Series: ...
     @overload
@@ -339,6 +347,11 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         if self._live:
             return (self._duration_ms + self._session_ms()) / 1000
         return float(self._state()["duration_ms"]) / 1000
+
+    @property
+    def duration(self) -> float:
+        """The same as `elapsed_s`, in seconds, under the name of the field in filters."""
+        return self.elapsed_s
 
     def _state(self) -> Row:
         row = self._connection.one(RUN_STATE, (self._run,))

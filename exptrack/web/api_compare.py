@@ -21,7 +21,7 @@ def group_runs(page: Page, question: Question) -> dict[str, Any]:
     groups = page.archive.group_by(
         question.texts("keys"),
         question.require("metric"),
-        where=question.text("where"),
+        where=question.texts("where"),
         statistic=question.text("by", "last"),
     )
     return {"groups": groups}
@@ -31,7 +31,7 @@ def rank_keys(page: Page, question: Question) -> dict[str, Any]:
     """Rank config keys by how much of a metric they explain, over a sample of the runs; 0 takes all."""
     ranked = page.archive.importance(
         question.require("metric"),
-        where=question.text("where"),
+        where=question.texts("where"),
         statistic=question.text("by", "last"),
         method=question.text("method", "spearman"),
         sample=question.whole("sample", SAMPLE) or None,

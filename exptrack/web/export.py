@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,14 +76,14 @@ def write_page(
     archive: Archive,
     out: str,
     *,
-    where: str | None = None,
+    where: str | Iterable[str] | None = None,
     inside_bytes: int = INSIDE_BYTES,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> PageReport:
-    """Write the page of an archive to the new file `out`, or that of the runs that a filter admits.
+    """Write the page of an archive to the new file `out`, or that of the runs that `where` admits.
 
-    Runs in the trash are left out. `progress` is called with a part, how much of it is done and how much there
-    is.
+    `where` is a filter, or several. Runs in the trash are left out. `progress` is called with a part, how much
+    of it is done and how much there is.
 
     Raises:
         NotFoundError: no run matches the filter.
@@ -113,7 +113,10 @@ def _require_new(out: str) -> None:
 
 
 def _pack(
-    archive: Archive, drafts: Path, where: str | None, progress: Callable[[str, int, int], None] | None
+    archive: Archive,
+    drafts: Path,
+    where: str | Iterable[str] | None,
+    progress: Callable[[str, int, int], None] | None,
 ) -> tuple[Path, int]:
     """Pack what the page is to show; return the file and the number of its runs."""
     packed, copy = drafts / "packed.db", drafts / "copy.db"

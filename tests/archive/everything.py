@@ -111,6 +111,7 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
         [archive.series(second, "loss"), archive.series(second, "loss", buckets=1), tail.read()],
         [archive.curves([first, second], "loss"), archive.watch_runs(), archive.watch_runs().read()],
         [archive.runs().rows(["run_id"]), archive.fields(), archive.runs().summarize("config.lr")],
+        archive.runs().only(first, second).tag("seen"),
         [archive.save_page_view("all", "/runs"), archive.list_page_views()],
         [archive.read_head(second), archive.read_config(second), archive.read_metrics(second)],
         archive.read_environment(second),

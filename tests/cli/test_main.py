@@ -54,7 +54,8 @@ def test_a_group_lists_its_commands_with_whole_sentences(group: str) -> None:
 @pytest.mark.parametrize(
     ("name", "usage"),
     [
-        ("rm", "RUNS..."),
+        ("rm", "[RUNS]..."),
+        ("tag", "[RUN] TAG..."),
         ("watch", "[RUNS]..."),
         ("sweep run", "FILE -- COMMAND..."),
         ("sweep resume", "NAME [-- COMMAND...]"),

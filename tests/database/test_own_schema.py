@@ -104,8 +104,12 @@ def test_a_trigger_that_hides_its_table_is_found(lab: Path) -> None:
         Archive(lab)
 
 
-def test_rows_of_a_users_table_may_keep_a_run(lab: Path) -> None:
-    change(lab, "CREATE TABLE mine (run INTEGER REFERENCES run (id)); INSERT INTO mine SELECT id FROM run")
+@pytest.mark.parametrize("action", ["", " ON DELETE RESTRICT"])
+def test_rows_of_a_users_table_may_keep_a_run(lab: Path, action: str) -> None:
+    change(
+        lab,
+        f"CREATE TABLE mine (run INTEGER REFERENCES run (id){action}); INSERT INTO mine SELECT id FROM run",
+    )
     with Archive(lab) as archive:
         (run,) = archive.list_runs()
         with pytest.raises(ConflictError, match="refers to what is to be deleted; delete its rows first"):

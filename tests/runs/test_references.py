@@ -107,6 +107,45 @@ def test_a_name_of_several_runs_lists_them(lab: Archive) -> None:
     with pytest.raises(AmbiguousRunError, match=r"run name 'twin' is ambiguous .*ids") as caught:
         lab.show_run("twin")
     assert caught.value.candidates == tuple(twins)
+    head, *lines = str(caught.value).splitlines()
+    assert head == "run name 'twin' is ambiguous (2 runs); give one of these ids:"
+    assert lines == [f"  {twins[0]}  2026-01-04 00:00  twin", f"  {twins[1]}  2026-01-03 00:00  twin"]
+
+
+def test_a_long_list_of_candidates_is_cut(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        made = archive.record_runs(record(number, "n" * 70) for number in range(25))
+        for count, head, last in ((25, "more than 20", "  and more"), (15, "15", "  and 5 more")):
+            archive.delete_run(*made[count:])
+            with pytest.raises(AmbiguousRunError, match=rf"\({head} runs\)") as caught:
+                archive.show_run("n" * 70)
+            assert str(caught.value).splitlines()[-1] == last
+            assert len(str(caught.value).splitlines()) == 12
+            assert (
+                str(caught.value).splitlines()[1]
+                == f"  {made[count - 1]}  2026-01-{count:02} 00:00  {'n' * 60}"
+            )
+        with pytest.raises(AmbiguousRunError) as unnamed:
+            archive.show_run(made[0][:2])
+        assert f"\n  {made[0]}  2026-01-01 00:00  nnn" in str(unnamed.value)
+
+
+def test_a_misspelled_name_or_id_is_suggested(lab: Archive) -> None:
+    runs = lab.list_runs()
+    wrong = runs[0].run_id[:8] + ("0" if runs[0].run_id[8] != "0" else "1") + runs[0].run_id[9:]
+    for said, close in (
+        ("twni", "twin"),
+        ("onee", "one"),
+        (wrong, runs[0].run_id),
+        (wrong.upper(), runs[0].run_id),
+    ):
+        with pytest.raises(RunNotFoundError, match="did you mean") as caught:
+            lab.show_run(said)
+        assert close in caught.value.suggestions, said
+    for said in ("gnoe", "zzzz", "latest~1000", "x" * 1000):
+        with pytest.raises(RunNotFoundError, match="'exptrack ls' lists the runs") as caught:
+            lab.show_run(said)
+        assert caught.value.suggestions == (), said
 
 
 def test_what_is_best_must_be_known(lab: Archive) -> None:

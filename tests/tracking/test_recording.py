@@ -79,7 +79,7 @@ def test_what_is_recorded_is_what_logging_it_would_have_stored(tmp_path: Path, s
     words: dict[str, Any] = {"name": "first", "group": "g", "data": {"train": "s3://bucket"}}
     with Archive(tmp_path / "logged.db") as logged:
         run = logged.start_run(CONFIG, ["b", "a", "b"], **words)
-        run.started_at = BEGIN
+        run._set_fixed(started_at=BEGIN)
         for name, (steps, values) in CURVES.items():
             run.log_many(name, steps, values, times(len(steps)))
         run.add_note("worth a look")

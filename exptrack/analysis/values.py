@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 
 from exptrack.config.store import StoredValue
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError
 from exptrack.plain import read_names, short_repr
 from exptrack.query.compiler import METRIC_VALUES, TRASHED
-from exptrack.query.conditions import EVERYTHING, PRUNED, Condition, compare_fact, names_pruned
+from exptrack.query.conditions import EVERYTHING, PRUNED, And, Condition, compare_fact, names_pruned
 from exptrack.query.fields import check_statistic
-from exptrack.query.names import check_names_exist, find_key, get_metric, suggest_key
+from exptrack.query.metric_names import read_metric_name
+from exptrack.query.names import check_names_exist, find_key, suggest_key
 from exptrack.query.parser import parse_filter
 from exptrack.query.selection import NEWEST_FIRST, Selection
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import check_name, check_text
+from exptrack.validation import check_text
 
 VALUES = """
 SELECT s.run, {value} FROM metric_series AS s WHERE s.metric = :metric AND s.completed = 1
@@ -38,12 +40,12 @@ def read_metric(connection: Connection, metric: object, where: object, statistic
 
     A value is NaN if NaN was logged, or if the statistic has no value because all points are NaN.
     """
-    name = check_name(metric, "metric")
-    value = METRIC_VALUES[check_statistic(statistic)]
-    condition = _read_filter(connection, where)
+    found, counts = read_metric_name(connection, metric, check_statistic(statistic))
+    value = METRIC_VALUES[counts]
+    condition = And(tuple(read_filters(connection, where)))
     sql = VALUES
-    asked: dict[str, int | str] = {"metric": get_metric(connection, name)}
-    if condition is not EVERYTHING:
+    asked: dict[str, int | str] = {"metric": found}
+    if condition.conditions:
         chosen = Selection(connection, condition, NEWEST_FIRST, find_dead_runs(connection)).find_members()
         asked["runs"], sql = json.dumps(list(chosen)), VALUES_OF_RUNS
     left_out: set[int] = {row[0] for row in connection.all(TRASHED)}
@@ -53,13 +55,15 @@ def read_metric(connection: Connection, metric: object, where: object, statistic
     return {run: math.nan if found is None else found for run, found in sorted(rows) if run not in left_out}
 
 
-def _read_filter(connection: Connection, where: object) -> Condition:
-    if where is None:
-        return EVERYTHING
-    text = check_text(where, "filter")
-    condition = parse_filter(text)
-    check_names_exist(connection, condition, text)
-    return condition
+def read_filters(connection: Connection, where: object) -> Iterator[Condition]:
+    """Yield the conditions of a filter or of several, as far as there are any; their names are checked."""
+    several = () if where is None else read_names(where, "where", like="['config.lr > 0.1']")
+    for one in several:
+        text = check_text(one, "filter")
+        condition = parse_filter(text)
+        check_names_exist(connection, condition, text)
+        if condition != EVERYTHING:
+            yield condition
 
 
 def check_keys(connection: Connection, keys: object) -> list[str]:
@@ -70,7 +74,7 @@ def check_keys(connection: Connection, keys: object) -> list[str]:
         raise InvalidValueError("no config key is given; name at least one, like 'optimizer.lr'")
     for key in checked:
         if find_key(connection, key) is None:
-            close = suggest_key(connection, key.removeprefix("config."))
+            close = suggest_key(connection, key.removeprefix("config.").removeprefix("params."))
             hint = f"; did you mean {close}?" if close else ""
             raise InvalidValueError(f"no run has a config key {short_repr(key)}{hint}")
     return checked

@@ -12,11 +12,12 @@ from exptrack.database.connection import Connection, in_reading
 from exptrack.plain import read_names
 from exptrack.query.compiler import FEW, Compiler, Fragment, unite
 from exptrack.query.conditions import PRUNED, And, Not, compare_fact, names_pruned
-from exptrack.query.names import check_names_exist, get_metric
+from exptrack.query.metric_names import read_metric_name
+from exptrack.query.names import check_names_exist
 from exptrack.query.parser import parse_filter
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import resolve_run, summarize_runs
-from exptrack.validation import check_choice, check_direction, check_name, check_text
+from exptrack.validation import check_choice, check_direction, check_text
 
 # A statement for each value and direction, because an index holds each order. The bounds exclude NaN, which is
 # NULL, and the infinities. Of equal runs, the one stored first wins.
@@ -48,22 +49,22 @@ def best_runs(
 ) -> list[tuple[RunSummary, float]]:
     """Return the completed runs with the best value of a metric, best first, each with that value.
 
-    `direction` is ``"minimize"`` or ``"maximize"``. `by` chooses the value of each run: ``"last"``, ``"min"``
-    or ``"max"``. `where` is a filter, or several. A run whose value is NaN or infinite is never returned. Runs
+    `direction` is ``"minimize"`` or ``"maximize"``, or short ``"min"`` or ``"max"``. `by` chooses the value of
+    each run: ``"last"``, ``"min"`` or ``"max"``. `where` is a filter, or several. A run whose value is NaN or infinite is never returned. Runs
     of pruned trials are returned only if a filter names them.
 
     Raises:
         MetricNotFoundError: no run has logged this metric.
         FilterError: a filter is wrong; the message shows where.
     """
-    name = check_name(metric, "metric")
     direction = check_direction(direction)
     by = check_choice(by, "by", RANKED_VALUES)
     texts = [check_text(text, "filter") for text in read_names(where, "where")]
     filters = {text: parse_filter(text) for text in texts}
     for text, condition in filters.items():
         check_names_exist(connection, condition, text)
-    row_id = get_metric(connection, name)
+    row_id, by = read_metric_name(connection, metric, by)
+    by = check_choice(by, "the statistic of a ranking", RANKED_VALUES)
     conditions = tuple(filters.values())
     if not any(map(names_pruned, conditions)):
         conditions += (Not(compare_fact("status", "=", PRUNED)),)

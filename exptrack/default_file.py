@@ -1,11 +1,12 @@
 """Find the default archive: the file of every call and command that names none.
 
-It is the file that ``EXPTRACK_DB`` names. Otherwise ``exptrack.db`` is looked for in the working folder, then in
-each folder above it, as git looks for a repository. If there is none, it is ``exptrack.db`` in the working folder.
+It is the file that ``EXPTRACK_DB`` names. Otherwise ``exptrack.db`` is looked for in the working folder, then
+in each folder above it, as git looks for a repository. If there is none, it is ``exptrack.db`` in the working
+folder.
 
-Invariants: only names are looked at, and nothing is opened or made. The way up ends below the home folder, at the
-end of a file system, and below a folder that everybody may write to, such as ``/tmp``. Somebody else could put an
-archive there, which would then take runs that are not meant for it.
+Invariants: only names are looked at, and nothing is opened or made. The way up ends below the home folder, at
+the end of a file system, and below a folder that everybody may write to, such as ``/tmp``. Somebody else could
+put an archive there, which would then take runs that are not meant for it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def describe_missing(place: str) -> str:
     if os.environ.get(VARIABLE):
         return f"there is no archive at {place}, which {VARIABLE} names; {advice}"
     folder = os.path.dirname(os.path.abspath(place))
-    return f"there is no {NAME} in {folder} or in a folder above it; {advice}, and {VARIABLE} names another file"
+    return (
+        f"there is no {NAME} in {folder} or in a folder above it; {advice}, and {VARIABLE} names another file"
+    )
 
 
 def _folders_above(here: str) -> Iterator[str]:

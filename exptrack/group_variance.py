@@ -22,8 +22,8 @@ _told: set[str] = set()
 def rate_groups(ranks: Mapping[int, float], held: Mapping[int, Hashable], *, are_numbers: bool) -> float | None:
     """Return the adjusted share, 0 to 1, of the variance of ranks that lies between the values of a key.
 
-    `held` has the value of each run, None for a run without one. Numbers are cut into groups. None if the values
-    make one group, or one for each run: such a key explains nothing.
+    `held` has the value of each run, None for a run without one. Numbers are cut into groups. None if the
+    values make one group, or one for each run: such a key explains nothing.
     """
     group_of = _cut_numbers(held) if are_numbers else held
     groups: dict[Hashable, list[float]] = {}
@@ -84,7 +84,9 @@ def describe_noise(runs: int, left_out: int, unit: str = "runs") -> str | None:
     if runs < FEW_RUNS:
         return f"only {runs} {unit} count; below {FEW_RUNS}, chance explains about as much as what matters does"
     if left_out > runs:
-        return f"{left_out:,} {unit} are left out, more than the {runs:,} that count; what they tried is missing"
+        return (
+            f"{left_out:,} {unit} are left out, more than the {runs:,} that count; what they tried is missing"
+        )
     return None
 
 

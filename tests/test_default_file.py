@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -89,13 +90,12 @@ def test_the_search_ends_with_the_file_system(
     tmp_path: Path, below: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "exptrack.db").touch()
-    real = os.stat
 
     def mounted(path: str) -> os.stat_result:
-        status = real(path)
+        status = os.stat(path)
         return os.stat_result((*status[:2], status.st_dev + (Path(path) == tmp_path), *status[3:]))
 
-    monkeypatch.setattr(default_file.os, "stat", mounted)
+    monkeypatch.setattr(default_file, "os", SimpleNamespace(**vars(os) | {"stat": mounted}))
     assert found() == (below / "exptrack.db").resolve()
 
 
@@ -135,7 +135,9 @@ def test_asking_makes_no_file_and_says_where_it_looked(below: Path, question: st
     place = Path(os.getcwd())
     with pytest.raises(ArchiveNotFoundError) as caught:
         eval(f"exptrack.{question}", {"exptrack": exptrack})
-    assert str(caught.value).startswith(f"there is no exptrack.db in {place} or in a folder above it; start_run()")
+    assert str(caught.value).startswith(
+        f"there is no exptrack.db in {place} or in a folder above it; start_run()"
+    )
     assert caught.value.path == str(place / "exptrack.db")
     assert os.listdir(below) == []
 
@@ -210,7 +212,10 @@ def test_the_archive_may_stand_behind_the_command(tmp_path: Path, words: list[st
         archive.start_run(name="here").complete()
         archive.artifacts(archive.list_runs()[0]).register_data("words", "to be")
     assert "here" in call(None, *words).stdout
-    for place in (["artifacts", "ls", "latest", "--db", "lab.db"], ["artifacts", "--db", "lab.db", "ls", "latest"]):
+    for place in (
+        ["artifacts", "ls", "latest", "--db", "lab.db"],
+        ["artifacts", "--db", "lab.db", "ls", "latest"],
+    ):
         assert "words" in call(None, *place).stdout
 
 

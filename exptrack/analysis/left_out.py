@@ -1,7 +1,7 @@
 """Find the runs that rankings, groups and importances leave out, and why.
 
-Invariants: only runs that logged the metric and satisfy the filter count, so other experiments in the same file do
-not. A run has one reason. Runs in the trash are in no count.
+Invariants: only runs that logged the metric and satisfy the filter count, so other experiments in the same file
+do not. A run has one reason. Runs in the trash are in no count.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ def find_left_out(
     if not names_pruned(condition):
         pruned = Selection(connection, PRUNED_RUNS, NEWEST_FIRST).find_members()
         of_pruned = {**asked, "runs": json.dumps(list(pruned))}
-        found |= {run: "pruned" for run, _value in connection.fold(VALUES_OF_RUNS.format(value=value), of_pruned, list)}
+        found |= {
+            run: "pruned"
+            for run, _value in connection.fold(VALUES_OF_RUNS.format(value=value), of_pruned, list)
+        }
     if not_finite:
         for (run,) in connection.fold(NOT_FINITE.format(value=value), asked, list):
             found.setdefault(run, "not_finite")

@@ -141,8 +141,8 @@ class Group:
 
     `config` has the keys and their values, without keys that these runs lack. `mean`, `std` (of the sample,
     over `finite` - 1), `min` and `max` are of the finite values only, or None if there are too few. NaN and
-    infinite values are counted separately. `left_out` counts the runs of such a config that do not count, as they
-    were pruned, failed or have not completed.
+    infinite values are counted separately. `left_out` counts the runs of such a config that do not count, as
+    they were pruned, failed or have not completed.
     """
 
     config: dict[str, Any]

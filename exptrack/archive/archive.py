@@ -390,8 +390,8 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
     def lineage(self, subject: object) -> Lineage:
         """Trace a run (an id) or an artifact (its record or hash): its inputs, and the results made from it.
 
-        `subject` may also be data that runs declared: its name, its reference with or without the digest, or the
-        digest. Then `data` of the result lists the runs that used it.
+        `subject` may also be data that runs declared: its name, its reference with or without the digest, or
+        the digest. Then `data` of the result lists the runs that used it.
 
         Raises:
             RunNotFoundError: no run has this id, and no run declared such data.

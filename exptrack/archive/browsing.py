@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from exptrack.query.completion import FilterHelp
     from exptrack.query.conditions import Field
     from exptrack.query.field_summary import FieldInfo
-    from exptrack.query.run_query import RunQuery
     from exptrack.query.run_parts import MetricPage, RunConfig, RunEnvironment, RunHead
+    from exptrack.query.run_query import RunQuery
     from exptrack.query.run_watch import RunWatch
     from exptrack.records import Artifact, ArtifactUse, Event
 

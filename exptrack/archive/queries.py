@@ -106,8 +106,8 @@ class ArchiveQueries:
     def best_run(self, metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
         """Return the completed run with the best value of a metric, or None if no run qualifies.
 
-        `direction` is ``"minimize"`` or ``"maximize"``, or short ``"min"`` or ``"max"``. `by` chooses the value of a
-        run that counts: ``"last"``, ``"min"`` or ``"max"``. `metric` may say it too, as ``"loss.min"`` or
+        `direction` is ``"minimize"`` or ``"maximize"``, or short ``"min"`` or ``"max"``. `by` chooses the value
+        of a run that counts: ``"last"``, ``"min"`` or ``"max"``. `metric` may say it too, as ``"loss.min"`` or
         ``"metrics.loss.min"``. NaN and the infinities never win. Pruned trials never win either: their values
         are those of a partial run. Of runs that tie, the one stored first wins.
 
@@ -151,7 +151,7 @@ class ArchiveQueries:
     def count_left_out(
         self, metric: str, *, where: str | Iterable[str] = (), statistic: str = "last"
     ) -> RunsLeftOut:
-        """Count the runs that :meth:`best_runs`, :meth:`group_by` and :meth:`importance` leave out, by the reason.
+        """Count the runs that :meth:`best_runs`, :meth:`group_by` and :meth:`importance` leave out, by reason.
 
         Only runs that logged the metric count, and with `where` only those that satisfy the filter, or all of
         several. `statistic` is the value that must be finite; in rankings it is called `by`.

@@ -1,8 +1,8 @@
 """Functions for short scripts: each calls the method of the same name on the default archive.
 
 Invariants: no function adds behaviour of its own. The default archive is looked up at every call. Only
-`start_run` makes the file if there is none. A function that only reads works on an archive that cannot be written,
-too.
+`start_run` makes the file if there is none. A function that only reads works on an archive that cannot be
+written, too.
 """
 
 from __future__ import annotations

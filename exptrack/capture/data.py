@@ -1,8 +1,8 @@
 """Take digests of the files and folders that a run declares as data, so that a changed file is told.
 
-Invariants: the same files give the same digest on every machine. All data of a run share a bound of bytes, in the
-order in which they are declared. What lies beyond it has a digest of the names and sizes of its files alone. Files
-are read a piece at a time, and a file that did not change is read once in a process.
+Invariants: the same files give the same digest on every machine. All data of a run share a bound of bytes, in
+the order in which they are declared. What lies beyond it has a digest of the names and sizes of its files
+alone. Files are read a piece at a time, and a file that did not change is read once in a process.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def _digest_folder(folder: str, most: int) -> tuple[str, int]:
     for path in _list_files(folder):
         if len(files) == MOST_FILES:
             warn(
-                f"the data {folder} has more than {MOST_FILES:,} files, so it has no digest, and a change in it is"
-                " not told; declare a file that lists them"
+                f"the data {folder} has more than {MOST_FILES:,} files, so it has no digest, and a change in it"
+                " is not told; declare a file that lists them"
             )
             return "", 0
         files.append((os.path.relpath(path, folder).replace(os.sep, "/"), path, os.stat(path)))

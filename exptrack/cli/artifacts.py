@@ -349,8 +349,8 @@ def gc(db: str | None, as_json: bool) -> None:
 def lineage(db: str | None, subject: str, as_json: bool) -> None:
     """Trace what a run or artifact was made from, and led to; or which runs used data.
 
-    HASH is the hash of an artifact, sha256:…, or its first digits. DATA is the name or the path of data that runs
-    declared, or the digest of its file.
+    HASH is the hash of an artifact, sha256:…, or its first digits. DATA is the name or the path of data that
+    runs declared, or the digest of its file.
 
     Example: exptrack lineage 1k3f
     """

@@ -98,7 +98,7 @@ class _Commands(_Group):
     "--db",
     metavar="FILE",
     envvar=VARIABLE,
-    help="The archive (default: the file that EXPTRACK_DB names, or exptrack.db in this folder or one above it)."
+    help="The archive (default: the file that EXPTRACK_DB names, or exptrack.db in this folder or above it)."
     " It may also stand behind the command.",
 )
 @click.version_option(__version__, prog_name="exptrack")

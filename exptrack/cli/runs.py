@@ -174,7 +174,8 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
 
     The greatest value comes first. Runs without a value, or with NaN, are left out.
 
-    FIELD is as in 'exptrack ls': metrics.acc.max, config.lr, duration, ended, …. A metric may stand alone: acc.max.
+    FIELD is as in 'exptrack ls': metrics.acc.max, config.lr, duration, ended, …. A metric may stand alone:
+    acc.max.
 
     Example: exptrack top metrics.acc.max --where "tag = baseline and config.lr < 0.1"
     """

@@ -86,8 +86,8 @@ def archive_path(path: str | os.PathLike[str] | None) -> Path:
         raise InvalidValueError(f"{text!r} is not a path: {problem}; give another path")
     if text.partition("?")[0] in IN_MEMORY:
         raise InvalidValueError(
-            f"an archive is a file, and {text!r} is none: what a run logs must outlive its process; give a path,"
-            " for a trial one in a temporary folder"
+            f"an archive is a file, and {text!r} is none: what a run logs must outlive its process; give a path"
+            " (for a try, one in a temporary folder)"
         )
     try:
         place = os.path.abspath(text)

@@ -94,8 +94,8 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 class WordTable(NamedTuple):
     """A table with a row for each word of a run: `source` calls it x, and x.run is its run.
 
-    Only rows that satisfy `condition` count, if there is one. A word may be compared in several forms; `shown` is
-    the one that is read, if it is not `word`.
+    Only rows that satisfy `condition` count, if there is one. A word may be compared in several forms; `shown`
+    is the one that is read, if it is not `word`.
     """
 
     source: str
@@ -119,8 +119,7 @@ SETS = {
     "note": WordTable("note AS x", "x.text"),
     "artifact": WordTable("artifact AS x", "x.name", "x.blob IS NOT NULL"),
     DATA: WordTable(
-        "run_environment AS x, json_each(x.data_references) AS j,"
-        f" json_each(json_array({DATA_WORDS})) AS w",
+        f"run_environment AS x, json_each(x.data_references) AS j, json_each(json_array({DATA_WORDS})) AS w",
         "w.value",
         "length(x.data_references) > 2",  # not an empty map
         "j.key",
@@ -380,7 +379,8 @@ def find_by_trial(match: Fragment) -> Fragment:
 def match_value(value: str, operator: str, wanted: Sequence[Any]) -> Fragment:
     """Compare an expression with one value, or with several; the result is NULL where the expression is."""
     if operator == "in":
-        # Many texts are bound as one: SQLite takes 32,766 values, and a statement may test a condition four times.
+        # Many texts are bound as one: SQLite takes 32,766 values, and a statement may test a condition four
+        # times.
         if len(wanted) > MANY_TEXTS and all(isinstance(one, str) and "\0" not in one for one in wanted):
             return Fragment(f"{value} IN (SELECT value FROM json_each(?))", (json.dumps(list(wanted)),))
         return Fragment(f"{value} IN ({', '.join('?' * len(wanted))})", tuple(wanted))

@@ -15,8 +15,8 @@ from exptrack.validation import check_name
 def read_metric_name(connection: Connection, metric: object, statistic: str) -> tuple[int, str]:
     """Return the row id of a metric, and the statistic that counts.
 
-    `metric` is written like ``loss``, ``loss.min``, ``metrics.loss`` or ``metrics.loss.min``. If it says no statistic,
-    `statistic` counts.
+    `metric` is written like ``loss``, ``loss.min``, ``metrics.loss`` or ``metrics.loss.min``. If it says no
+    statistic, `statistic` counts.
 
     Raises:
         MetricNotFoundError: no run has logged it; the error suggests similar names.
@@ -26,17 +26,21 @@ def read_metric_name(connection: Connection, metric: object, statistic: str) -> 
     found = find_metric(connection, name)
     if found is not None:
         return found, statistic
+    meant = name
     for text in (name, f"metrics.{name}"):
         try:
             field = parse_field(text)
         except FilterError:
             continue
-        found = find_metric(connection, field.name) if field.kind == "metric" else None
+        if field.kind != "metric":
+            continue
+        meant = field.name if meant == name else meant
+        found = find_metric(connection, field.name)
         if found is None:
             continue
         if field.statistic != "last" and statistic not in ("last", field.statistic):
             raise InvalidValueError(
-                f"{name!r} means the {field.statistic} of the metric, but {statistic} was asked for; give only one"
+                f"{name!r} means the {field.statistic} of the metric, but {statistic} was asked for; give one"
             )
         return found, statistic if field.statistic == "last" else field.statistic
-    return get_metric(connection, name.removeprefix("metrics.").removeprefix("metric.")), statistic
+    return get_metric(connection, meant), statistic

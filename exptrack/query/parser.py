@@ -302,10 +302,10 @@ class _Parser:
         return ".".join(self._split(called, token)) if dot and root.lower() == DATA else None
 
     def _compare_data(self, called: str, name: _Token) -> Condition:
-        """Read a comparison of the data of one name, as one of those words of the run's data that have the name."""
+        """Read a comparison of the data of one name: of those words of the run's data that begin with it."""
         found = self._compare(Field("fact", DATA), name)
         negated = isinstance(found, Not)
-        one = found.condition if isinstance(found, Not) else found
+        one: Condition = found.condition if isinstance(found, Not) else found
         if isinstance(one, Comparison):
             if one.operator == "is null":
                 one, negated = replace(one, operator="=", values=(called,)), not negated
@@ -321,6 +321,7 @@ class _Parser:
             operator = _OPERATORS.get(token.text, token.text)
             self._check_operator(field, operator, token)
             return Comparison(field, operator, (self._read_value(field, operator),), name.position)
+        found: Condition
         if token.kind == "is":
             negated = self.token.kind == "not"
             if negated:
@@ -376,7 +377,9 @@ class _Parser:
         if name in FACTS:
             return Field("fact", name)
         if dot and lowered == DATA:
-            raise self.error(f"{token.text} can only be compared, in a filter; the field data has all names", token)
+            raise self.error(
+                f"{token.text} can only be compared, in a filter; the field data has all names", token
+            )
         known = [*(one for one in (*FACTS, *SYNONYMS) if "." not in one), *ROOTS, "trial"]
         close = difflib.get_close_matches(lowered, known, n=1)
         hint = f"; did you mean {close[0]}{dot}{rest}?" if close else ""
@@ -404,7 +407,7 @@ class _Parser:
     # Values
 
     def _read_choices(self, field: Field) -> list[Scalar]:
-        """Read a value of a list in parentheses; a list that is given for a question mark stands for its values."""
+        """Read a value of a list in parentheses; a list given for a question mark stands for its values."""
         token = self.token
         if token.kind != "?" or not self._parameters or not is_listing(self._parameters[0]):
             return [self._read_value(field, "=")]

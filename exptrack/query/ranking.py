@@ -50,8 +50,8 @@ def best_runs(
     """Return the completed runs with the best value of a metric, best first, each with that value.
 
     `direction` is ``"minimize"`` or ``"maximize"``, or short ``"min"`` or ``"max"``. `by` chooses the value of
-    each run: ``"last"``, ``"min"`` or ``"max"``. `where` is a filter, or several. A run whose value is NaN or infinite is never returned. Runs
-    of pruned trials are returned only if a filter names them.
+    each run: ``"last"``, ``"min"`` or ``"max"``. `where` is a filter, or several. A run whose value is NaN or
+    infinite is never returned. Runs of pruned trials are returned only if a filter names them.
 
     Raises:
         MetricNotFoundError: no run has logged this metric.

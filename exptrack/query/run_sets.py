@@ -63,7 +63,7 @@ _LIKE_OTHERS = f"""
 SELECT v.run AS run
 FROM (
     SELECT DISTINCT v.text AS word FROM {{table}} AS v
-    WHERE v.key = ?1 AND v.text IS NOT NULL AND v.text {LIKE.replace('?', '?2')} AND NOT ({_IS_WORD})
+    WHERE v.key = ?1 AND v.text IS NOT NULL AND v.text {LIKE.replace("?", "?2")} AND NOT ({_IS_WORD})
 ) AS found CROSS JOIN {{table}} AS v ON v.key = ?1 AND v.text = found.word
 WHERE v.type = 'text'
 """

@@ -1,8 +1,8 @@
 """Read the data that runs declare: names with references. A reference to files ends with a digest of them.
 
-    data/train.csv@sha256:9f86d081…    a file, or a folder of which all bytes were read
-    data/images@sizes:60303ae2…        too many bytes: a digest of the names and sizes of the files
-    s3://bucket/train                  no file of this machine: as it was given
+data/train.csv@sha256:9f86d081…    a file, or a folder of which all bytes were read
+data/images@sizes:60303ae2…        too many bytes: a digest of the names and sizes of the files
+s3://bucket/train                  no file of this machine: as it was given
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import NamedTuple
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 
-# Of a name and a reference, called j: where the digest begins, the reference before it, and what data is called.
+# Of a name and a reference, called j: where the digest begins, the reference before it, and what data is
+# called.
 _DIGEST_AT = "instr(j.value, '@sha256:') + instr(j.value, '@sizes:')"
 _REFERENCE = f"CASE WHEN {_DIGEST_AT} THEN substr(j.value, 1, {_DIGEST_AT} - 1) ELSE j.value END"
 DATA_WORDS = ", ".join(
@@ -51,9 +52,7 @@ class DeclaredData(NamedTuple):
 @decoding_rows
 def read_data(connection: Connection, run_ids: Iterable[str]) -> tuple[DeclaredData, ...]:
     """Return the data that runs declared, run by run."""
-    return tuple(
-        DeclaredData(*row) for run_id in run_ids for row in connection.all(DATA_OF_RUN, (run_id,))
-    )
+    return tuple(DeclaredData(*row) for run_id in run_ids for row in connection.all(DATA_OF_RUN, (run_id,)))
 
 
 @decoding_rows

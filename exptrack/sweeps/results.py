@@ -281,8 +281,8 @@ class StudyResults:
         """Compute how much each param matters for the objective, the largest first; column `method` names how.
 
         The completed trials with finite values count. The usual method is ``"groups"``, as in
-        :meth:`Archive.importance`: the share, 0 to 1, of the variance of the objective's ranks that lies between
-        groups of values of the param. A param of chance scores about 0, and nothing needs Optuna.
+        :meth:`Archive.importance`: the share, 0 to 1, of the variance of the objective's ranks that lies
+        between groups of values of the param. A param of chance scores about 0, and nothing needs Optuna.
 
         Optuna evaluates the trials by three other methods, as shares that add up to 1:
 
@@ -330,7 +330,8 @@ class StudyResults:
             raise InvalidValueError(f"no param varies over the completed trials of study {self.name!r}")
         over = [t for t in self.trials if t.state in (TrialState.PRUNED, TrialState.FAIL)]
         warn_of_noise(
-            f"importance of the params of study {self.name!r}", describe_noise(len(counted), len(over), "trials")
+            f"importance of the params of study {self.name!r}",
+            describe_noise(len(counted), len(over), "trials"),
         )
         if method == GROUPS:
             shares = self._rate_groups(counted, [float(of_trial(trial)[0]) for trial in counted])

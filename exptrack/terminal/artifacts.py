@@ -119,8 +119,8 @@ def print_lineage(out: Console, record: Lineage) -> None:
     users = [one for one in record.data if _is_called(one, record.subject)]
     if users:
         below = Tree(Text(f"data {record.subject} was used by", style="bold"))
-        words = [(f"run {one.run_id} as {format_data(one.name, one.reference)}", one.run_id) for one in users]
-        _grow(below, words, lambda run_id: outcomes(uses.get(run_id, [])), record.subject)
+        named = [(f"run {one.run_id} as {format_data(one.name, one.reference)}", one.run_id) for one in users]
+        _grow(below, named, lambda run_id: outcomes(uses.get(run_id, [])), record.subject)
         out.print(below)
         return
     is_hash = record.subject.startswith("sha256:")

@@ -45,7 +45,9 @@ def test_each_run_is_counted_once_by_its_reason(mixed: Archive) -> None:
     assert found == RunsLeftOut(pruned=1, failed=3, interrupted=1, running=1, not_finite=2)
     assert found.total == 8
     assert str(found) == "1 pruned, 3 failed, 1 interrupted, 1 running, 2 NaN or infinite"
-    assert found.total + len(mixed.best_runs("loss", "min")) == mixed.runs().where("exists metrics.loss").count()
+    assert (
+        found.total + len(mixed.best_runs("loss", "min")) == mixed.runs().where("exists metrics.loss").count()
+    )
     assert mixed.count_left_out("acc") == RunsLeftOut()
     assert str(RunsLeftOut()) == "none"
 

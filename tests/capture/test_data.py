@@ -43,7 +43,9 @@ def test_a_folder_has_the_digest_of_its_names_and_bytes_wherever_it_is(tmp_path:
         assert digest("two") != before
 
 
-@pytest.mark.parametrize("reference", ["s3://bucket/train", "imagenet", "", "a\0b", "x" * 5000, "sha256:" + "0" * 64])
+@pytest.mark.parametrize(
+    "reference", ["s3://bucket/train", "imagenet", "", "a\0b", "x" * 5000, "sha256:" + "0" * 64]
+)
 def test_what_is_no_file_stays_as_it_is(reference: str) -> None:
     assert digest(reference) == ""
 

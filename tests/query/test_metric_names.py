@@ -49,7 +49,7 @@ def test_max_is_short_for_maximize_and_min_for_minimize(trained: Archive) -> Non
     for short, long in (("min", "minimize"), ("max", "maximize")):
         assert trained.best_runs("loss", short) == trained.best_runs("loss", long)
     study = trained.create_study("s", "max")
-    assert study.direction == "maximize"
+    assert study.results().info.directions == ("maximize",)
     with pytest.raises(InvalidValueError, match="direction must be one of minimize, maximize, min, max"):
         trained.best_runs("loss", "up")
 

@@ -57,7 +57,7 @@ def read_metric(connection: Connection, metric: object, where: object, statistic
 
 def read_filters(connection: Connection, where: object) -> Iterator[Condition]:
     """Yield the conditions of a filter or of several, as far as there are any; their names are checked."""
-    several = () if where is None else read_names(where, "where", like="['config.lr > 0.1']")
+    several = () if where is None else read_names(where, "a filter", like="['config.lr > 0.1']")
     for one in several:
         text = check_text(one, "filter")
         condition = parse_filter(text)

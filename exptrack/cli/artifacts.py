@@ -347,7 +347,7 @@ def gc(db: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def lineage(db: str | None, subject: str, as_json: bool) -> None:
-    """Trace what a run or artifact was made from, and led to; or which runs used data.
+    """Trace a run, an artifact or data: origins and results.
 
     HASH is the hash of an artifact, sha256:…, or its first digits. DATA is the name or the path of data that
     runs declared, or the digest of its file.

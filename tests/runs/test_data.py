@@ -27,7 +27,7 @@ def used(archive: Archive, tmp_path: Path) -> Archive:
     ):
         if name == "c":
             (tmp_path / "train.csv").write_bytes(b"changed")
-        archive.start_run(name=name, data=data).complete()  # type: ignore[arg-type]
+        archive.start_run(name=name, group="lab", data=data).complete()  # type: ignore[arg-type]
     return archive
 
 
@@ -97,7 +97,7 @@ def test_a_column_has_the_names(used: Archive) -> None:
 def test_a_changed_file_is_told_and_makes_another_experiment(used: Archive) -> None:
     a, c = (used.runs().where(f"name = {name}").list()[0] for name in "ac")
     assert a.fingerprint != c.fingerprint
-    with used.start_run(name="again", data={"train": "train.csv"}) as run:
+    with used.start_run(name="again", group="lab", data={"train": "train.csv"}) as run:
         pass
     changed = used.what_changed(run)
     assert changed is not None

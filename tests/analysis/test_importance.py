@@ -185,8 +185,8 @@ def test_noise_is_warned_of_once_for_a_metric(
     for _ in range(2):
         archive.importance("loss")
     assert caplog.messages == [
-        "importance for 'loss' may be noise: only 19 runs count; below 20, chance explains about as much as what"
-        " matters does"
+        "importance for 'loss' may be noise: only 19 runs count; below 20, chance explains about as much as"
+        " what matters does"
     ]
     caplog.clear()
     finished(archive, {"lr": 1}, loss=3.0, acc=1.0)

@@ -50,6 +50,7 @@ _NAMES_IN = {
     # Its artifacts
     "artifacts.store": "ArtifactStore",
     "artifacts.lineage": "UsedArtifact",
+    "runs.data": "DeclaredData",
     "artifacts.records": "ArtifactFile Lineage RemovalReport RunStorage GcReport",
     "media.thumbnails": "Thumbnail",
     # Querying runs
@@ -69,7 +70,7 @@ _NAMES_IN = {
     # Comparing runs
     "analysis.records": """
         RunDiff RunComparison RunChanges ConfigDifference MetricDifference FactDifference ComparedKey
-        ComparedMetric Group Importance
+        ComparedMetric Group Importance RunsLeftOut
     """,
     # Studies and sweeps: searching over configs
     "sweeps.study": "Study",
@@ -169,6 +170,7 @@ if TYPE_CHECKING:
     from exptrack.analysis.records import RunChanges as RunChanges
     from exptrack.analysis.records import RunComparison as RunComparison
     from exptrack.analysis.records import RunDiff as RunDiff
+    from exptrack.analysis.records import RunsLeftOut as RunsLeftOut
     from exptrack.archive.archive import Archive as Archive
     from exptrack.archive.local import local_archive as local_archive
     from exptrack.archive.records import ArchiveInfo as ArchiveInfo
@@ -311,6 +313,7 @@ if TYPE_CHECKING:
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
+    from exptrack.runs.data import DeclaredData as DeclaredData
     from exptrack.runs.groups import RunGroup as RunGroup
     from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned

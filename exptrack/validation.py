@@ -25,6 +25,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MANY_AT_ONCE = 50_000
 MAX_COLUMN = 20_000_000  # points of one call: 480 MB with their steps and times
 DIRECTIONS = ("minimize", "maximize")
+SHORT_DIRECTIONS = {"min": "minimize", "max": "maximize"}
 
 
 def check_text(value: object, what: str, *, max_chars: int = MAX_TEXT_CHARS) -> str:
@@ -292,9 +293,10 @@ def check_status(status: object) -> RunStatus:
 
 
 def check_direction(direction: object) -> str:
-    """Return `direction` if it is ``"minimize"`` or ``"maximize"``.
+    """Return `direction`, ``"minimize"`` or ``"maximize"``, for which ``"min"`` and ``"max"`` are short.
 
     Raises:
-        InvalidValueError: it is neither.
+        InvalidValueError: it is none of these.
     """
-    return check_choice(direction, "direction", DIRECTIONS)
+    word = check_choice(direction, "direction", (*DIRECTIONS, *SHORT_DIRECTIONS))
+    return SHORT_DIRECTIONS.get(word, word)

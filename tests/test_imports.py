@@ -17,7 +17,8 @@ PACKAGE = Path(exptrack.__file__).parent
 # Lowest first. A file imports from storeys below its own and from its own subpackage, never from a neighbour.
 STOREYS = (
     "errors plain records process threads validation extras keypath times own_files new_files known_secrets"
-    " secret_channel hashed_lists open_pages shuffling directions termination fixed_attributes",
+    " secret_channel hashed_lists open_pages shuffling directions termination fixed_attributes default_file"
+    " group_variance",
     "database capture sdn media",
     "config metrics",
     "runs",

@@ -53,6 +53,7 @@ ALLOWED = {
     "blobs.MISSING": "proving everything is the question",
     "blobs.UNUSED_BLOBS": "collecting everything is the question",
     "blobs.UNUSED_CHUNKS": "collecting everything is the question",
+    "data.RUNS_OF_DATA": "no index has what runs declare as data; it reads what they declare, not the runs",
     "digest.UNSEALED_RUNS": "the content of the whole file is the question",
     "extract.USER_VIEWS": "every view of the user is the question",
     "field_summary.ATTR_FIELDS": "a row for each key is the question",
@@ -124,6 +125,7 @@ ALLOWED = {
 MEMBER = f" AND {IS_MEMBER.format(id='v.run').replace('?', ':members')}"
 # Statements with gaps, filled as their caller fills them.
 TEMPLATES: dict[str, dict[str, str]] = {
+    "left_out.NOT_FINITE": {"value": "s.last_value"},
     "metrics.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
     "metrics.SAVE_SERIES": {"rows": f"({', '.join('?' * 19)})"},
     "field_summary.CONFIG_FIELDS": {"kept": f" AND v.run NOT IN ({TRASHED})"},

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from exptrack.analysis.left_out import count_reasons, find_left_out
 from exptrack.analysis.records import Group
 from exptrack.analysis.values import check_keys, rank_stored, read_metric
 from exptrack.config.store import StoredValue, read_leaves
@@ -26,17 +28,26 @@ def group_by(
     with connection.snapshot():
         checked = check_keys(connection, keys)
         values = read_metric(connection, metric, where, statistic)
-        leaves = read_leaves(connection, list(values), checked)
+        left_out = find_left_out(connection, metric, where, statistic, not_finite=False)
+        leaves = read_leaves(connection, [*values, *left_out], checked)
         run_ids = dict(connection.fold(RUN_IDS, (json.dumps(list(values)),), list))
+
+    def place(run: int) -> tuple[StoredValue | None, ...]:
+        return tuple(leaves.get(key, {}).get(run) for key in checked)
+
     members: dict[tuple[StoredValue | None, ...], list[int]] = {}
     for run in values:
-        members.setdefault(tuple(leaves.get(key, {}).get(run) for key in checked), []).append(run)
+        members.setdefault(place(run), []).append(run)
+    lost: dict[tuple[StoredValue | None, ...], list[str]] = {}
+    for run, reason in left_out.items():
+        lost.setdefault(place(run), []).append(reason)
     groups = []
     for held in sorted(members, key=lambda one: [rank_stored(leaf) for leaf in one]):
         runs = members[held]
         present = zip(checked, held, strict=True)
         config = {key: leaf_value(*leaf) for key, leaf in present if leaf is not None}
-        groups.append(_summarize(config, [run_ids[run] for run in runs], [values[run] for run in runs]))
+        found = _summarize(config, [run_ids[run] for run in runs], [values[run] for run in runs])
+        groups.append(replace(found, left_out=count_reasons(lost.get(held, ()))))
     return groups
 
 

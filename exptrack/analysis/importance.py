@@ -6,10 +6,10 @@ Invariant: the same archive gives the same answer, because every random draw has
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
+from exptrack.analysis.left_out import find_left_out
 from exptrack.analysis.records import Importance
 from exptrack.analysis.values import number_of, rank_stored, read_metric
 from exptrack.config.store import StoredValue, read_leaves
@@ -18,14 +18,14 @@ from exptrack.database.damage import telling_damage
 from exptrack.database.time_limit import check_limit
 from exptrack.errors import InvalidValueError
 from exptrack.extras import require
+from exptrack.group_variance import LEAST_RUNS as GROUPS_NEED
+from exptrack.group_variance import describe_noise, eta_squared, rank_values, rate_groups, warn_of_noise
 from exptrack.plain import short_repr
 from exptrack.validation import check_choice, check_whole
 
-METHODS = ("spearman", "groups", "forest")
-# Two points always lie on a line, so Spearman needs three.
-LEAST_RUNS = {"spearman": 3, "groups": 3, "forest": 10}
-MOST_GROUPS = 8  # of the numbers of one key
-LEAST_IN_GROUP = 3
+METHODS = ("groups", "spearman", "forest")
+# Two points always lie on a line, so ranks need three.
+LEAST_RUNS = {"groups": GROUPS_NEED, "spearman": 3, "forest": 10}
 FOLDS, TREES, SHUFFLES, SEED = 5, 60, 3, 0
 
 
@@ -53,6 +53,8 @@ def importance(
             chosen = sorted(Random(SEED).sample(list(finite), most))
             finite = {run: finite[run] for run in chosen}
         leaves = read_leaves(connection, list(finite))
+        left_out = find_left_out(connection, metric, where, statistic)
+    warn_of_noise(f"importance for {short_repr(metric)}", describe_noise(len(finite), len(left_out)))
     rate = RATES[method]
     with telling_damage(connection):
         varying = {key: stored for key, stored in leaves.items() if _varies(stored, len(finite))}
@@ -71,7 +73,7 @@ def _is_numeric(stored: dict[int, StoredValue]) -> bool:
 
 def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
     found = []
-    ranks = dict(zip(finite, _rank_values(list(finite.values())), strict=True))
+    ranks = dict(zip(finite, rank_values(list(finite.values())), strict=True))
     for key, stored in varying.items():
         check_limit()
         numbers = {run: one for run, leaf in stored.items() if (one := number_of(leaf)) is not None}
@@ -79,9 +81,9 @@ def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, Stored
         if _is_numeric(stored) and different > 1 and len(numbers) >= LEAST_RUNS["spearman"]:
             is_whole = len(numbers) == len(finite)
             of_metric = (
-                [ranks[run] for run in numbers] if is_whole else _rank_values([finite[run] for run in numbers])
+                [ranks[run] for run in numbers] if is_whole else rank_values([finite[run] for run in numbers])
             )
-            rho = _correlate(_rank_values([*numbers.values()]), of_metric)
+            rho = _correlate(rank_values([*numbers.values()]), of_metric)
             found.append(Importance(key, rho * rho, "spearman", rho, len(numbers), different))
         else:
             groups: dict[StoredValue | None, list[float]] = {}
@@ -89,7 +91,7 @@ def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, Stored
                 groups.setdefault(stored.get(run), []).append(rank)
             # A key with a different value in each run explains nothing.
             if len(groups) < len(finite):
-                share = _eta_squared(list(groups.values()))
+                share = eta_squared(list(groups.values()))
                 found.append(Importance(key, share, "eta_squared", None, len(finite), len(groups)))
     return found
 
@@ -97,47 +99,16 @@ def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, Stored
 def _rate_by_groups(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
     found = []
     runs = len(finite)
-    ranks = dict(zip(finite, _rank_values(list(finite.values())), strict=True))
+    ranks = dict(zip(finite, rank_values(list(finite.values())), strict=True))
     for key, stored in varying.items():
         check_limit()
         held = {run: stored.get(run) for run in finite}
-        group_of = _cut_numbers(held, runs) if _is_numeric(stored) else held
-        groups: dict[object, list[float]] = {}
-        for run, rank in ranks.items():
-            groups.setdefault(group_of[run], []).append(rank)
-        # A key with a different value in each run explains nothing.
-        if 1 < len(groups) < runs:
-            left = (1 - _eta_squared(list(groups.values()))) * (runs - 1) / (runs - len(groups))
-            found.append(Importance(key, max(0.0, 1 - left), "groups", None, runs, len(set(held.values()))))
+        are_numbers = _is_numeric(stored)
+        numbers = {run: None if leaf is None else number_of(leaf) for run, leaf in held.items()}
+        share = rate_groups(ranks, numbers if are_numbers else held, are_numbers=are_numbers)
+        if share is not None:
+            found.append(Importance(key, share, "groups", None, runs, len(set(held.values()))))
     return found
-
-
-def _cut_numbers(held: dict[int, StoredValue | None], runs: int) -> dict[int, object]:
-    """Return the group of each run: about as many runs in each, equal numbers together, None for no number."""
-    numbers = {run: None if leaf is None else number_of(leaf) for run, leaf in held.items()}
-    counts = sorted(Counter(one for one in numbers.values() if one is not None).items())
-    most = min(MOST_GROUPS, max(2, runs // LEAST_IN_GROUP))
-    # A grid of a few values with a few seeds each: merged values would hide what the key explains.
-    is_grid = len(counts) <= MOST_GROUPS and all(count > 1 for _, count in counts)
-    if len(counts) <= most or is_grid:
-        return dict(numbers)
-    size = sum(count for _, count in counts) / most
-    places, below = {}, 0
-    for number, count in counts:
-        places[number] = int((below + count / 2) / size)
-        below += count
-    return {run: None if one is None else places[one] for run, one in numbers.items()}
-
-
-def _rank_values(values: Sequence[float]) -> list[float]:
-    """Return ranks from 1; equal values share their mean rank."""
-    counts = Counter(values)
-    ranks: dict[float, float] = {}
-    below = 0
-    for value in sorted(counts):
-        ranks[value] = below + (counts[value] + 1) / 2
-        below += counts[value]
-    return [ranks[value] for value in values]
 
 
 def _correlate(xs: Sequence[float], ys: Sequence[float]) -> float:
@@ -148,15 +119,6 @@ def _correlate(xs: Sequence[float], ys: Sequence[float]) -> float:
         math.fsum((y - mean_y) ** 2 for y in ys)
     )
     return max(-1.0, min(1.0, product / scale)) if scale else 0.0
-
-
-def _eta_squared(groups: Sequence[Sequence[float]]) -> float:
-    """Return eta squared, the share of the variance that lies between the groups."""
-    everything = [value for group in groups for value in group]
-    mean = math.fsum(everything) / len(everything)
-    whole = math.fsum((value - mean) ** 2 for value in everything)
-    between = math.fsum(len(group) * (math.fsum(group) / len(group) - mean) ** 2 for group in groups)
-    return max(0.0, min(1.0, between / whole)) if whole else 0.0
 
 
 def _rate_by_forest(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
@@ -171,7 +133,7 @@ def _rate_by_forest(finite: dict[int, float], varying: dict[str, dict[int, Store
     columns = [_make_feature(stored, list(finite)) for stored in varying.values()]
     features = numpy.array(columns, dtype="float64").T
     # The target is ranks, so that one diverged run does not outweigh all others.
-    target = numpy.array(_rank_values(list(finite.values())))
+    target = numpy.array(rank_values(list(finite.values())))
     drops = numpy.zeros(len(columns))
     for train, test in KFold(FOLDS, shuffle=True, random_state=SEED).split(features):
         check_limit()

@@ -107,12 +107,42 @@ class RunChanges:
 
 
 @dataclass(frozen=True, slots=True)
+class RunsLeftOut:
+    """How many runs that logged a metric are left out of a ranking, by the reason.
+
+    A run counts once. Those that are `not_finite` completed with NaN or an infinite value.
+    """
+
+    pruned: int = 0
+    failed: int = 0
+    interrupted: int = 0
+    running: int = 0
+    not_finite: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.pruned + self.failed + self.interrupted + self.running + self.not_finite
+
+    def __str__(self) -> str:
+        words = {
+            "pruned": self.pruned,
+            "failed": self.failed,
+            "interrupted": self.interrupted,
+            "running": self.running,
+            "NaN or infinite": self.not_finite,
+        }
+        return ", ".join(f"{count:,} {word}" for word, count in words.items() if count) or "none"
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """Runs whose configs agree in some keys, with statistics of one metric value of each run.
 
     `config` has the keys and their values, without keys that these runs lack. `mean`, `std` (of the sample,
     over `finite` - 1), `min` and `max` are of the finite values only, or None if there are too few. NaN and
-    infinite values are counted separately.
+    infinite values are counted separately. `left_out` counts the runs of such a config that do not count, as
+    they were pruned, failed or have not completed.
     """
 
     config: dict[str, Any]
@@ -125,6 +155,7 @@ class Group:
     std: float | None
     min: float | None
     max: float | None
+    left_out: RunsLeftOut = RunsLeftOut()
 
 
 @dataclass(frozen=True, slots=True)

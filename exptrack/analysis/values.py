@@ -17,10 +17,11 @@ from exptrack.plain import read_names, short_repr
 from exptrack.query.compiler import METRIC_VALUES, TRASHED
 from exptrack.query.conditions import EVERYTHING, PRUNED, compare_fact, names_pruned
 from exptrack.query.fields import check_statistic
-from exptrack.query.names import find_key, get_metric, read_filters, suggest_key
+from exptrack.query.metric_names import read_metric_name
+from exptrack.query.names import find_key, read_filters, suggest_key
 from exptrack.query.selection import NEWEST_FIRST, Selection
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import check_name, check_text
+from exptrack.validation import check_text
 
 VALUES = """
 SELECT s.run, {value} FROM metric_series AS s WHERE s.metric = :metric AND s.completed = 1
@@ -37,11 +38,11 @@ def read_metric(connection: Connection, metric: object, where: object, statistic
 
     A value is NaN if NaN was logged, or if the statistic has no value because all points are NaN.
     """
-    name = check_name(metric, "metric")
-    value = METRIC_VALUES[check_statistic(statistic)]
+    found, counts = read_metric_name(connection, metric, check_statistic(statistic))
+    value = METRIC_VALUES[counts]
     condition = read_filters(connection, where)
     sql = VALUES
-    asked: dict[str, int | str] = {"metric": get_metric(connection, name)}
+    asked: dict[str, int | str] = {"metric": found}
     if condition != EVERYTHING:
         chosen = Selection(connection, condition, NEWEST_FIRST, find_dead_runs(connection)).find_members()
         asked["runs"], sql = json.dumps(list(chosen)), VALUES_OF_RUNS
@@ -60,7 +61,7 @@ def check_keys(connection: Connection, keys: object) -> list[str]:
         raise InvalidValueError("no config key is given; name at least one, like 'optimizer.lr'")
     for key in checked:
         if find_key(connection, key) is None:
-            close = suggest_key(connection, key.removeprefix("config."))
+            close = suggest_key(connection, key.removeprefix("config.").removeprefix("params."))
             hint = f"; did you mean {close}?" if close else ""
             raise InvalidValueError(f"no run has a config key {short_repr(key)}{hint}")
     return checked

@@ -78,9 +78,10 @@ class Archive(
     """One archive file.
 
     `path` defaults to this process's own archive in the folder ``EXPTRACK_SPOOL`` (see :func:`local_archive`),
-    else to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a new archive
-    unless `create` is false; ``"ro"`` only reads. Threads may share an archive, and a forked child may go on
-    using it. `wait_s` is how long opening waits, in seconds, for a process that lets no other open the file.
+    else to ``EXPTRACK_DB``, else to the nearest ``exptrack.db``: in the working folder or one above it. `mode`
+    ``"rw"`` makes a new archive unless `create` is false; ``"ro"`` only reads. The umask decides the mode of a
+    new file. Threads may share an archive, and a forked child may go on using it. `wait_s` is how long opening
+    waits, in seconds, for a process that lets no other open the file.
 
     Each thread that uses the archive keeps up to `cache_bytes` of the file in memory. If it has not used it for
     30 s, that is given back when another thread reads. A server with many threads sets less, such as 2,000,000.
@@ -125,9 +126,16 @@ class Archive(
         return archive
 
     @classmethod
-    def default(cls) -> Archive:
-        """Return the default archive. Its connection is shared and stays open."""
-        connection = default_connection()
+    def default(cls, *, create: bool = True) -> Archive:
+        """Return the default archive. Its connection is shared and stays open.
+
+        If the file is missing, it is made, and its path printed on standard error.
+
+        Raises:
+            ArchiveNotFoundError: the file is missing, and `create` is false.
+            ArchiveError: the file cannot be opened; the subclass says why.
+        """
+        connection = default_connection(create=check_flag(create, "create"))
         _begin(connection)
         return cls._around(connection)
 
@@ -177,7 +185,7 @@ class Archive(
         name: str | None = None,
         group: str | None = None,
         parent: object = None,
-        data: Mapping[str, str] | Iterable[str] | None = None,
+        data: Mapping[str, str | os.PathLike[str]] | Iterable[str | os.PathLike[str]] | None = None,
         system_metrics: bool | float = False,
         external_id: str | None = None,
         at_exit: str = "interrupt",
@@ -194,8 +202,9 @@ class Archive(
         references resolved; the stored config keeps ``${env:…}``.
 
         `parent` is the run (or run id) that this run belongs to. `data` declares the data it reads: names with
-        references (a path, a URL, a hash), which enter the fingerprint. Host, Python, command line (secrets
-        removed) and code version are recorded.
+        references (a path, a URL, a hash), which enter the fingerprint. A file or folder gets a digest of up to
+        256 MB; ``docs/logging.md`` says of what. Host, Python, command line (secrets removed) and code version
+        are recorded.
 
         `system_metrics` logs the machine's load until the run ends, as ``system/cpu_percent`` and so on. True
         samples every 10 seconds; a number is the interval in seconds. A thread does the sampling.
@@ -390,8 +399,11 @@ class Archive(
     def lineage(self, subject: object) -> Lineage:
         """Trace a run (an id) or an artifact (its record or hash): its inputs, and the results made from it.
 
+        `subject` may also be data that runs declared: its name, its reference with or without the digest, or
+        the digest. Then `data` of the result lists the runs that used it.
+
         Raises:
-            RunNotFoundError: no run has this id.
+            RunNotFoundError: no run has this id, and no run declared such data.
             AmbiguousRunError: it means several runs.
             ArtifactNotFoundError: no artifact has this hash.
             AmbiguousHashError: several artifacts' hashes begin with it.

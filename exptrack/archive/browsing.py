@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from exptrack.archive.queries import ArchiveQueries
+from exptrack.archive.queries import ArchiveQueries, _list_ids
 from exptrack.database.connection import in_reading
 from exptrack.errors import InvalidTypeError
 from exptrack.metrics.writer import drain_all
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from exptrack.query.conditions import Field
     from exptrack.query.field_summary import FieldInfo
     from exptrack.query.run_parts import MetricPage, RunConfig, RunEnvironment, RunHead
+    from exptrack.query.run_query import RunQuery
     from exptrack.query.run_watch import RunWatch
     from exptrack.records import Artifact, ArtifactUse, Event
 
@@ -53,6 +54,36 @@ class ArchiveBrowsing(ArchiveQueries):
         return self._connection.reading(work)
 
     # Runs
+
+    def nan_steps(self, run_ids: object) -> dict[str, dict[str, int]]:
+        """Return the metrics of runs that are or were NaN, each with the first step at which it was, by run id.
+
+        Runs without a NaN are left out; the filter ``has_nan`` finds the others. Each series that has a NaN is
+        read up to its first one.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     with archive.start_run(name="diverges") as run:
+        ...         run.log({"loss": 0.5}, step=20)
+        ...         run.log({"loss": float("nan")}, step=21)
+        ...     list(archive.nan_steps(archive.runs().where("has_nan")).values())
+        [{'loss': 21}]
+
+        Raises:
+            RunNotFoundError: no run has one of the ids.
+            AmbiguousRunError: one of them means several runs.
+        """
+        wanted = _list_ids(self._connection, run_ids)
+        self._settle()
+        return self._read_nan_steps(wanted)
+
+    @in_reading
+    def _read_nan_steps(self, run_ids: list[object] | RunQuery) -> dict[str, dict[str, int]]:
+        from exptrack.metrics.nans import read_nan_steps
+
+        names = {row["id"]: row["run_id"] for row in self._resolve_each(run_ids)}
+        found = read_nan_steps(self._connection, list(names))
+        return {names[run]: steps for run, steps in found.items()}
 
     def fields(self) -> tuple[FieldInfo, ...]:
         """List the config keys, metrics and attributes that runs have; see :meth:`RunQuery.fields`."""

@@ -32,7 +32,7 @@ from exptrack.validation import (
 )
 
 if TYPE_CHECKING:
-    from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff
+    from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff, RunsLeftOut
     from exptrack.metrics.alignment import Alignment
     from exptrack.metrics.buckets import Buckets
     from exptrack.metrics.curves import Curves, Scale
@@ -106,12 +106,14 @@ class ArchiveQueries:
     def best_run(self, metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
         """Return the completed run with the best value of a metric, or None if no run qualifies.
 
-        `direction` is ``"minimize"`` or ``"maximize"``. `by` chooses the value of a run that counts:
-        ``"last"``, ``"min"`` or ``"max"``. NaN and the infinities never win. Pruned trials never win either:
-        their values are those of a partial run. Of runs that tie, the one stored first wins.
+        `direction` is ``"minimize"`` or ``"maximize"``, or short ``"min"`` or ``"max"``. `by` chooses the value
+        of a run that counts: ``"last"``, ``"min"`` or ``"max"``. `metric` may say it too, as ``"loss.min"`` or
+        ``"metrics.loss.min"``. NaN and the infinities never win. Pruned trials never win either: their values
+        are those of a partial run. Of runs that tie, the one stored first wins.
 
         Raises:
             MetricNotFoundError: no run has logged such a metric.
+            InvalidValueError: `metric` and `by` say different values.
         """
         from exptrack.query import ranking
 
@@ -133,6 +135,8 @@ class ArchiveQueries:
         `where` is a filter as in :meth:`RunQuery.where`, or several: only runs that satisfy them all are
         ranked. Pruned trials are ranked only if a filter mentions ``trial.state`` or ``status = pruned``.
 
+        :meth:`count_left_out` says how many runs are left out.
+
         Raises:
             MetricNotFoundError: no run has logged such a metric.
             FilterError: the filter is wrong.
@@ -143,6 +147,31 @@ class ArchiveQueries:
         filters = _list_filters(where)
         self._settle()
         return ranking.best_runs(self._connection, metric, direction, by=by, limit=limit, where=filters)
+
+    def count_left_out(
+        self, metric: str, *, where: str | Iterable[str] = (), statistic: str = "last"
+    ) -> RunsLeftOut:
+        """Count the runs that :meth:`best_runs`, :meth:`group_by` and :meth:`importance` leave out, by reason.
+
+        Only runs that logged the metric count, and with `where` only those that satisfy the filter, or all of
+        several. `statistic` is the value that must be finite; in rankings it is called `by`.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     for loss in (0.5, float("nan")):
+        ...         with archive.start_run() as run:
+        ...             run.log({"loss": loss})
+        ...     str(archive.count_left_out("loss"))
+        '1 NaN or infinite'
+
+        Raises:
+            MetricNotFoundError: no run has logged such a metric.
+            FilterError: the filter is wrong.
+        """
+        from exptrack.analysis import left_out
+
+        self._settle()
+        return left_out.count_left_out(self._connection, metric, where, statistic)
 
     # Comparisons
 
@@ -211,7 +240,8 @@ class ArchiveQueries:
         `keys` is one dotted path or several. Runs that lack a key form a group of their own, apart from runs
         where it is null; 1 and 1.0 are different groups. `where` is a filter, or several that must all match.
         `statistic` chooses the value of a run that counts, as in filters. Groups are sorted by their values.
-        NaN and infinities are counted separately. Pruned trials are left out, as in :meth:`best_runs`.
+        NaN and infinities are counted separately. Pruned trials are left out, as in :meth:`best_runs`;
+        `left_out` of a group counts them.
 
         Raises:
             MetricNotFoundError: no run has logged such a metric.
@@ -231,29 +261,30 @@ class ArchiveQueries:
         *,
         where: str | Iterable[str] | None = None,
         statistic: str = "last",
-        method: str = "spearman",
+        method: str = "groups",
         sample: int | None = None,
     ) -> list[Importance]:
         """Rank config keys by how much of a metric they explain over completed runs, most important first.
 
-        ``"spearman"`` looks at each key alone. For a key of numbers it is the square of Spearman's rank
+        ``"groups"`` looks at each key alone, and finds an optimum in between. Numbers are cut into up to 8
+        groups of about as many runs; up to 8 different numbers that each occur twice stay apart. It is the
+        share of the variance of the metric's ranks that lies between the groups, adjusted for their number,
+        so a key of chance scores about 0. :meth:`StudyResults.importances` uses it too.
+
+        ``"spearman"`` also looks at each key alone. For a key of numbers it is the square of Spearman's rank
         correlation, over the runs that have one. For any other key it is the correlation ratio (eta squared) of
         the metric's ranks: each value is a group, and so are the runs without the key. Numbers count only as
         far as the metric rises or falls with them, and texts of many values score too high. Keys that do not
         vary are left out, and so are keys of text that differ in every run.
-
-        ``"groups"`` also looks at each key alone, and finds an optimum in between. Numbers are cut into up to 8
-        groups of about as many runs; up to 8 different numbers that each occur twice stay apart. It is the
-        share of the variance of the metric's ranks that lies between the groups, adjusted for their number,
-        so a key of chance scores about 0.
 
         ``"forest"`` is permutation importance (5 folds, fixed seeds). scikit-learn's random forest is fitted to
         the ranks; the score of a key is how much the R² on unseen runs falls when that key is shuffled. It
         also finds bends and interactions, and is slow: ten seconds or more for 1000 runs of 20 keys.
 
         `where` is a filter, or several that must all match. NaN, infinities and, as in :meth:`best_runs`,
-        pruned trials are left out. With `sample`, at most that
-        many runs count: the same archive draws the same ones. 2,000 of 100,000 take about half a second.
+        pruned trials are left out. With `sample`, at most that many runs count: the same archive draws the same
+        ones. 2,000 of 100,000 take about half a second. A warning is logged where fewer than 20 runs count, or
+        more are left out than count.
 
         Raises:
             MetricNotFoundError: no run has logged such a metric.

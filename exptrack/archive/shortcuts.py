@@ -1,11 +1,13 @@
 """Functions for short scripts: each calls the method of the same name on the default archive.
 
-Invariants: no function adds behaviour of its own. The default archive is looked up at every call. A function
-that only reads works on an archive that cannot be written, too.
+Invariants: no function adds behaviour of its own. The default archive is looked up at every call. Only
+`start_run` makes the file if there is none. A function that only reads works on an archive that cannot be
+written, too.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,7 @@ def _readable() -> Iterator[Archive]:
     """Yield the default archive; if it cannot be written, opened for reading and for this call alone."""
     archive: Archive | None = None
     with suppress(ArchiveReadOnlyError, ArchiveTooNewError):
-        archive = Archive.default()
+        archive = Archive.default(create=False)
     if archive is not None:
         yield archive
         return
@@ -47,7 +49,7 @@ def start_run(
     name: str | None = None,
     group: str | None = None,
     parent: object = None,
-    data: Mapping[str, str] | Iterable[str] | None = None,
+    data: Mapping[str, str | os.PathLike[str]] | Iterable[str | os.PathLike[str]] | None = None,
     system_metrics: bool | float = False,
     external_id: str | None = None,
     at_exit: str = "interrupt",
@@ -86,7 +88,7 @@ def resume_run(
     lease_s: float | None = None,
 ) -> Run:
     """Call :meth:`Archive.resume_run` on the default archive."""
-    return Archive.default().resume_run(
+    return Archive.default(create=False).resume_run(
         run_id,
         take_over=take_over,
         system_metrics=system_metrics,
@@ -140,7 +142,7 @@ def best_run(metric: str, direction: str, *, by: str = "last") -> RunSummary | N
 
 def append_event(run_id: object, kind: str, data: Mapping[str, Any] | None = None) -> None:
     """Call :meth:`Archive.append_event` on the default archive."""
-    Archive.default().append_event(run_id, kind, data)
+    Archive.default(create=False).append_event(run_id, kind, data)
 
 
 def read_events(run_id: object) -> tuple[Event, ...]:
@@ -151,7 +153,7 @@ def read_events(run_id: object) -> tuple[Event, ...]:
 
 def gc_artifacts() -> GcReport:
     """Call :meth:`Archive.gc_artifacts` on the default archive."""
-    return Archive.default().gc_artifacts()
+    return Archive.default(create=False).gc_artifacts()
 
 
 def verify() -> VerifyReport:

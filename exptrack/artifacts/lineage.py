@@ -29,9 +29,16 @@ from exptrack.artifacts.store import ArtifactStore
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
+from exptrack.errors import (
+    AmbiguousHashError,
+    ArtifactNotFoundError,
+    InvalidTypeError,
+    InvalidValueError,
+    RunNotFoundError,
+)
 from exptrack.plain import is_text, plain, short_repr
 from exptrack.records import Artifact, ArtifactUse
+from exptrack.runs.data import DeclaredData, find_runs_of_data, read_data
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.validation import check_name, check_step
@@ -214,29 +221,45 @@ def trace_lineage(connection: Connection, subject: object) -> Lineage:
     """Follow the uses before and after a run or artifact; see :meth:`exptrack.Archive.lineage`."""
     with connection.snapshot():
         subject = subject.hash if type(subject) is Artifact else plain(subject)
+        declared: tuple[DeclaredData, ...] = ()
         if isinstance(subject, str) and subject.startswith("sha256:"):
             text = check_name(subject, "hash")
             made = list_registrations(connection, text)
             uses = [build_use(row) for row in connection.all(USES_OF_HASH, _hash_range(text))]
             hashes = list(dict.fromkeys([*(a.hash for a in made), *(u.hash for u in uses)]))
-            if not hashes:
-                raise ArtifactNotFoundError(text, "")
             if len(hashes) > 1:  # removed artifacts leave only their uses
                 raise AmbiguousHashError(text, hashes)
-            name = hashes[0]
+            name = hashes[0] if hashes else text
             makers = [artifact.run_id for artifact in made]
+            if not hashes:
+                declared = find_runs_of_data(connection, text)
+                if not declared:
+                    raise ArtifactNotFoundError(text, "")
         else:
-            name = resolve_run(connection, subject)["run_id"]
-            makers = [name]
-            uses = _read_uses_of(connection, name)
+            try:
+                name = resolve_run(connection, subject)["run_id"]
+            except RunNotFoundError:
+                name = check_name(subject, "data")
+                declared = find_runs_of_data(connection, name)
+                if not declared:
+                    raise
+                makers, uses = [], []
+            else:
+                makers = [name]
+                uses = _read_uses_of(connection, name)
+        if declared:
+            uses = [use for one in declared for use in _read_uses_of(connection, one.run_id)]
         upstream = _follow(
             [use for maker in makers for use in _read_inputs_of(connection, maker)],
             lambda use: _read_inputs_of(connection, use.from_run),
         )
         downstream = _follow(uses, lambda use: _read_uses_of(connection, use.run_id))
-        involved = dict.fromkeys([*makers, *(u.from_run for u in upstream), *(u.run_id for u in downstream)])
+        origins = dict.fromkeys([*makers, *(u.from_run for u in upstream)])
+        declared = declared or read_data(connection, origins)
+        users = (one.run_id for one in declared)
+        involved = dict.fromkeys([*origins, *users, *(u.run_id for u in downstream)])
         artifacts = tuple(a for run_id in involved for a in _read_artifacts_of(connection, run_id))
-    return Lineage(name, tuple(upstream), tuple(downstream), artifacts)
+    return Lineage(name, tuple(upstream), tuple(downstream), artifacts, declared)
 
 
 def _follow(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exptrack.records import Artifact, ArtifactUse
+from exptrack.runs.data import DeclaredData
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +20,18 @@ class ArtifactFile:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """The uses of artifacts that led to a run or an artifact, and those that followed from it.
+    """The uses of artifacts that led to a run, an artifact or a use of data, and those that followed from it.
 
-    `subject` is a run id or a hash. `upstream` and `downstream` list uses, the nearest first. `artifacts` lists
-    the artifacts of every run among them.
+    `subject` is a run id, a hash, or the name or reference of data. `upstream` and `downstream` list uses, the
+    nearest first. `artifacts` lists the artifacts of every run among them. `data` is what the subject and the
+    runs before it declared as data; if the subject is data, it is who declared it.
     """
 
     subject: str
     upstream: tuple[ArtifactUse, ...]
     downstream: tuple[ArtifactUse, ...]
     artifacts: tuple[Artifact, ...]
+    data: tuple[DeclaredData, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,10 +253,11 @@ def write_file(target: Path, pieces: Pieces, *, mode: int | None = None, overwri
 
 
 @contextmanager
-def new_file(target: Path, mode: int) -> Iterator[Path]:
+def new_file(target: Path, mode: int | None) -> Iterator[Path]:
     """Give an empty file to fill, which becomes `target` when the block ends; it is on disk then.
 
-    If the block fails, nothing is left. Errors that it raises pass unchanged.
+    Without `mode` the umask decides its mode. If the block fails, nothing is left. Errors that it raises pass
+    unchanged.
 
     Raises:
         ExportError: `target` exists, or the system refused.
@@ -270,7 +271,7 @@ def new_file(target: Path, mode: int) -> Iterator[Path]:
                 raise FileExistsError(errno.EEXIST, "it exists", str(target))
         remove_dead_drafts(folder.fd)
         try:
-            folder.fill(temporary, (), 0o600)
+            folder.fill(temporary, (), None if mode is None else 0o600)
             with locked(temporary, folder.fd):
                 yield target.parent / temporary
             with folder.translate_errors():

@@ -122,7 +122,7 @@ class ArtifactStore(Retention):
             RunNotFoundError: no run has this id.
             AmbiguousRunError: it means several runs.
         """
-        connection = default_connection()
+        connection = default_connection(create=False)
         row = resolve_run(connection, run_id)
         return cls(connection, row["id"], row["run_id"])
 

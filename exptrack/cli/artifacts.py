@@ -343,13 +343,14 @@ def gc(db: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("subject", metavar="RUN|HASH", shell_complete=complete_run)
+@click.argument("subject", metavar="RUN|HASH|DATA", shell_complete=complete_run)
 @json_option
 @click.pass_obj
 def lineage(db: str | None, subject: str, as_json: bool) -> None:
-    """Trace what a run or artifact was made from, and led to.
+    """Trace a run, an artifact or data: origins and results.
 
-    HASH is the hash of an artifact, sha256:…, or its first digits.
+    HASH is the hash of an artifact, sha256:…, or its first digits. DATA is the name or the path of data that
+    runs declared, or the digest of its file.
 
     Example: exptrack lineage 1k3f
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -114,29 +115,33 @@ def groups(
     """Group runs by config keys: mean and spread of a metric.
 
     Only completed runs count. Pruned trials are left out unless FILTER mentions trial.state or status = pruned.
+    A column says how many of the runs of a group were left out; a group of such runs alone has no line.
     Group by all keys but the seed to see how much the seed matters.
 
     Example: exptrack groups val_accuracy model.kind optim.lr
     """
     with open_archive(db) as archive:
         found = archive.group_by(keys, metric, where=where, statistic=statistic)
+        left_out = archive.count_left_out(metric, where=where, statistic=statistic)
     if as_json:
         print_json(found)
         return
-    from exptrack.terminal.comparison import print_groups
+    from exptrack.terminal.comparison import print_groups, print_left_out
     from exptrack.terminal.console import open_console
 
-    print_groups(open_console(), keys, metric, found)
+    out = open_console()
+    print_groups(out, keys, metric, found)
+    print_left_out(out, replace(left_out, not_finite=0))
 
 
 @main.command()
 @click.argument("metric")
 @click.option(
     "--method",
-    type=click.Choice(["spearman", "groups", "forest"]),
-    default="spearman",
+    type=click.Choice(["groups", "spearman", "forest"]),
+    default="groups",
     show_default=True,
-    help="spearman ranks each key alone; groups also see an optimum in between; forest needs scikit-learn.",
+    help="groups see an optimum in between; spearman sees what rises or falls; forest needs scikit-learn.",
 )
 @click.option("--sample", type=click.IntRange(3), metavar="N", help="Look at N of the runs at most.")
 @statistic_option
@@ -160,10 +165,13 @@ def importance(
     """
     with open_archive(db) as archive:
         found = archive.importance(metric, where=where, statistic=statistic, method=method, sample=sample)
+        left_out = archive.count_left_out(metric, where=where, statistic=statistic)
     if as_json:
         print_json(found)
         return
-    from exptrack.terminal.comparison import print_importances
+    from exptrack.terminal.comparison import print_importances, print_left_out
     from exptrack.terminal.console import open_console
 
-    print_importances(open_console(), metric, found)
+    out = open_console()
+    print_importances(out, metric, found, method)
+    print_left_out(out, left_out)

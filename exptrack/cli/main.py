@@ -24,6 +24,7 @@ from exptrack import (
     __version__,
 )
 from exptrack.cli.streams import OutputFailedError, prepare_streams
+from exptrack.default_file import NAME, VARIABLE, describe_missing, find_default_file
 from exptrack.termination import ended_by_sigterm
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED_EXIT = 130
 DAMAGED_EXIT = ArchiveCorruptError.exit_code  # also where a command has gone on beside the damage
-DEFAULT = "exptrack.db"
 SPOOL = "EXPTRACK_SPOOL"
 READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
 # An archive that may still be read when one of these comes.
@@ -42,7 +42,32 @@ FILE = click.Path(readable=False)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Commands(click.Group):
+def _take_archive(ctx: click.Context, _parameter: click.Parameter, db: str | None) -> None:
+    """Let the archive that stands behind a command count, rather than the one before it."""
+    if db is not None:
+        ctx.obj = db
+
+
+class _Group(click.Group):
+    """Gives each of its commands the option that names the archive."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        place = click.Option(
+            ["--db"],
+            metavar="FILE",
+            help="The archive.",
+            hidden=True,
+            expose_value=False,
+            callback=_take_archive,
+        )
+        cmd.params.append(place)
+        super().add_command(cmd, name)
+
+
+_Group.group_class = _Group  # also of the groups in it
+
+
+class _Commands(_Group):
     """Lists commands in the order of their definition, and prints errors as one sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -77,8 +102,9 @@ class _Commands(click.Group):
 @click.option(
     "--db",
     metavar="FILE",
-    envvar="EXPTRACK_DB",
-    help="The archive (default: the file that EXPTRACK_DB names, or exptrack.db in this folder).",
+    envvar=VARIABLE,
+    help="The archive (default: the file that EXPTRACK_DB names, or exptrack.db in this folder or above it)."
+    " It may also stand behind the command.",
 )
 @click.version_option(__version__, prog_name="exptrack")
 @click.pass_context
@@ -112,21 +138,28 @@ def open_archive(db: str | None, *, writing: bool = False) -> Archive:
 
 
 def find_default() -> str:
-    """Return the archive of this folder. Where a spool is set, runs never make one: say where they are."""
-    spool = os.environ.get(SPOOL)
-    if spool and not os.path.lexists(DEFAULT):
-        raise ArchiveNotFoundError(
-            f"there is no {DEFAULT} in this folder, and {SPOOL} is set; bring its runs together by 'exptrack"
-            f" merge OUT {spool}', and name OUT by --db",
-            path=os.path.abspath(DEFAULT),
+    """Return the default archive. Where a spool is set, runs never make one: say where they are.
+
+    Raises:
+        ArchiveNotFoundError: there is none; the message says where it was looked for.
+    """
+    place, spool = find_default_file(), os.environ.get(SPOOL)
+    if os.path.lexists(place):
+        return place
+    problem = f"{describe_missing(place)}; --db names another one"
+    if spool:
+        problem = (
+            f"there is no {NAME} in this folder or one above it, and {SPOOL} is set; bring its runs together by"
+            f" 'exptrack merge OUT {spool}', and name OUT by --db"
         )
-    return DEFAULT
+    raise ArchiveNotFoundError(problem, path=os.path.abspath(place))
 
 
 def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a run id in the shell."""
     try:
-        with open_archive(ctx.find_root().params.get("db")) as archive:
+        # The groups that hold the command are not called, so none has told it the archive.
+        with open_archive(ctx.obj or ctx.find_root().params.get("db")) as archive:
             found = archive.list_runs(limit=200)
     except ExptrackError:
         # An error message would land in the command line that is being completed.

@@ -9,7 +9,7 @@ from collections.abc import Container, Sequence
 import click
 from click.core import ParameterSource
 
-from exptrack import RunStatus
+from exptrack import Archive, FilterError, RunStatus
 from exptrack.cli.main import (
     complete_run,
     json_option,
@@ -87,6 +87,7 @@ def ls(
         query = query.limit(limit)
         valued = [] if columns is None else list(query.values(columns))
         found = query.list() if columns is None else []
+        nans = archive.nan_steps(found) if found and not as_json else {}
     if as_json:
         rows = [{"run_id": run.run_id, **values} for run, values in valued]
         print_json(found if columns is None else rows)
@@ -95,7 +96,7 @@ def ls(
     from exptrack.terminal.runs import print_fields, print_runs
 
     if columns is None:
-        print_runs(open_console(), found)
+        print_runs(open_console(), found, nans)
     else:
         heads = list(valued[0][1]) if valued else []
         print_fields(open_console(), heads, [(run, list(values.values())) for run, values in valued])
@@ -152,8 +153,9 @@ def best(
 ) -> None:
     """Rank completed runs by a metric.
 
-    NaN and the infinities are left out. Of equal runs, the one stored first wins. Pruned trials are left out
-    unless FILTER mentions trial.state or status = pruned.
+    METRIC is a name, or a field as in filters: loss, metrics.loss, metrics.loss.min. NaN and the infinities are
+    left out. Of equal runs, the one stored first wins. Pruned trials are left out unless FILTER mentions
+    trial.state or status = pruned. The last line says how many runs were left out.
 
     Example: exptrack best val_accuracy --max
     """
@@ -161,16 +163,20 @@ def best(
         raise click.UsageError("give --max or --min")
     with open_archive(db) as archive:
         found = archive.best_runs(metric, direction, by=by, limit=limit, where=where)
+        left_out = archive.count_left_out(metric, where=where, statistic=by)
     if as_json:
         print_json([{"run": run, "value": value} for run, value in found])
         return
+    from exptrack.terminal.comparison import print_left_out
     from exptrack.terminal.console import open_console
     from exptrack.terminal.runs import print_ranking
 
-    if not found:
-        click.echo(f"no completed run has a finite {metric}")
-        return
-    print_ranking(open_console(), metric, found)
+    out = open_console()
+    if found:
+        print_ranking(out, metric, found)
+    else:
+        out.print(f"no completed run has a finite {metric}")
+    print_left_out(out, left_out)
 
 
 @main.command()
@@ -185,12 +191,14 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
 
     The greatest value comes first. Runs without a value, or with NaN, are left out.
 
-    FIELD is as in 'exptrack ls': metrics.acc.max, config.lr, duration, ended, …
+    FIELD is as in 'exptrack ls': metrics.acc.max, config.lr, duration, ended, …. A metric may stand alone:
+    acc.max.
 
     Example: exptrack top metrics.acc.max --where "tag = baseline and config.lr < 0.1"
     """
     with open_archive(db) as archive:
         query = narrow(archive.runs(), where)
+        field = _name_field(archive, field)
         found = []
         for run, values in query.order_by(field if least_first else f"-{field}").limit(limit).values(field):
             value = next(iter(values.values()))
@@ -208,6 +216,20 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
         print_ranking(open_console(), field, found)
     else:
         click.echo(f"no run has a value of {field}")
+
+
+def _name_field(archive: Archive, text: str) -> str:
+    """Return a field as filters write it: text that names none may be a metric."""
+    try:
+        archive.runs().order_by(text)
+    except FilterError:
+        wanted = f"metrics.{text}"
+        offered = [one.text for one in archive.complete_field(wanted).completions]
+        as_metric = next((one for one in offered if one.replace('"', "") == wanted), None)
+        if as_metric is None:
+            raise
+        return as_metric
+    return text
 
 
 @main.command()

@@ -13,15 +13,15 @@ import click
 from click.shell_completion import CompletionItem
 
 from exptrack import Archive, ExptrackError, SweepPlan, SweepReport, SweepTrial, TrialState, load_sweep
-from exptrack.cli.main import DEFAULT, FILE, F, json_option, main, open_archive
+from exptrack.cli.main import FILE, F, json_option, main, open_archive
 from exptrack.cli.output import print_csv, print_json, print_json_line, print_json_or_text
 from exptrack.cli.streams import keep_working
+from exptrack.default_file import find_default_file
 
 if TYPE_CHECKING:
     from exptrack import Frame, StudyResults
 
 FAILED_EXIT = 1
-USUAL_METHOD = "ped-anova"
 # The end of the last line, by the reason why the sweep ended.
 ENDINGS = {
     "done": "",
@@ -117,7 +117,7 @@ def run(
         plan = replace(plan, name=name)
     if not command:
         raise click.UsageError("give the training command after --")
-    with Archive(db or DEFAULT) as archive:
+    with Archive(db or find_default_file()) as archive:
         _run(
             archive,
             plan,
@@ -240,8 +240,8 @@ def list_studies(db: str | None, as_json: bool) -> None:
 @click.option("--importance", is_flag=True, help="Show how much each param matters.")
 @click.option(
     "--method",
-    type=click.Choice([USUAL_METHOD, "fanova", "mdi"]),
-    help=f"How to measure importance (default: {USUAL_METHOD}; the others need scikit-learn).",
+    type=click.Choice(["groups", "ped-anova", "fanova", "mdi"]),
+    help="How to measure importance (default: groups; fanova and mdi need scikit-learn).",
 )
 @click.option("--metric", help="With several objectives: measure importance for this metric.")
 @click.option("--log", is_flag=True, help="Use a logarithmic scale for values.")
@@ -280,7 +280,7 @@ def show(
             frames |= {"history": results.history()} if history else {}
             frames |= {"slices": results.slices(slices)} if slices else {}
             if importance:
-                frames["importance"] = results.importances(method or USUAL_METHOD, metric=metric)
+                frames["importance"] = results.importances(method, metric=metric)
             _print_tables(results, frames, as_csv)
             return
         from exptrack.terminal.console import open_console
@@ -300,7 +300,7 @@ def show(
             parts.append(lambda: print_history(out, results, log=log))
         parts += [partial(print_slices, out, results, results.check_param(one), log=log) for one in slices]
         if importance:
-            parts.append(lambda: print_param_importances(out, results, method or USUAL_METHOD, metric=metric))
+            parts.append(lambda: print_param_importances(out, results, method, metric=metric))
         for place, part in enumerate(parts or [lambda: print_overview(out, results, log=log)]):
             if place:
                 out.print()

@@ -6,7 +6,7 @@ Invariants:
 
 - A file that is not an archive stays untouched, to the byte: its identity is read with ``immutable=1``, without
   locks, side files or recovery.
-- A new file belongs to its owner alone (mode 0600), and so do its ``-wal`` and ``-shm``.
+- The umask decides the mode of a new file, as of any other; SQLite gives it to its ``-wal`` and ``-shm`` too.
 - A process keeps one connection for each path of the default archive.
 """
 
@@ -15,7 +15,9 @@ from __future__ import annotations
 import copyreg
 import errno
 import os
+import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from exptrack.database.own_schema import require_own_schema
 from exptrack.database.patience import BUSY_WAIT_S
 from exptrack.database.places import find_owner_of_side_file, require_own_side_files, require_plain_side_files
 from exptrack.database.rest import close_for_waking, leave
+from exptrack.default_file import describe_missing, find_default_file
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveFullError,
@@ -44,7 +47,8 @@ from exptrack.errors import (
 )
 from exptrack.records import Waiting
 
-PRIVATE = 0o600
+BY_UMASK = 0o666  # the mode of a new file, before the umask takes its bits away
+IN_MEMORY = (":memory:", "file::memory:")  # what SQLite calls a database without a file
 CREATION_GRACE_S = 2.0  # how long to wait for another process that is creating the file
 READERS_WAIT_S = 2.0  # for a process that holds every lock; after that a copy is read
 HAS_SEAL = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'seal'"
@@ -63,17 +67,16 @@ def archive_path(path: str | os.PathLike[str] | None) -> Path:
     """Return `path` as an absolute path; without `path`, that of the default archive.
 
     The default is this process's own archive in the folder that ``EXPTRACK_SPOOL`` names. If that is not set,
-    it is the path in ``EXPTRACK_DB``, else ``exptrack.db`` in the working folder.
+    it is the one that `default_file` finds.
 
     Raises:
-        InvalidValueError: the path is empty, contains a NUL or cannot be encoded; or the name is so long that
-            the names of its ``-wal`` and ``-journal`` cannot exist.
+        InvalidValueError: the path is empty, contains a NUL or cannot be encoded; it is ``:memory:``; or the
+            name is so long that the names of its ``-wal`` and ``-journal`` cannot exist.
         ArchiveNotFoundError: the path is relative, and the working folder was deleted.
     """
     if path is None and (spooled := spooled_file.find_default()) is not None:
         return spooled.path
-    chosen = path if path is not None else os.environ.get("EXPTRACK_DB") or "exptrack.db"
-    text = os.fsdecode(chosen)
+    text = os.fsdecode(find_default_file() if path is None else path)
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
@@ -81,6 +84,11 @@ def archive_path(path: str | os.PathLike[str] | None) -> Path:
     if not text or "\0" in text:
         problem = "it holds a NUL" if text else "it is empty"
         raise InvalidValueError(f"{text!r} is not a path: {problem}; give another path")
+    if text.partition("?")[0] in IN_MEMORY:
+        raise InvalidValueError(
+            f"an archive is a file, and {text!r} is none: what a run logs must outlive its process; give a path"
+            " (for a try, one in a temporary folder)"
+        )
     try:
         place = os.path.abspath(text)
     except FileNotFoundError:
@@ -98,12 +106,20 @@ def archive_path(path: str | os.PathLike[str] | None) -> Path:
     return Path(place)
 
 
-def default_connection() -> Connection:
-    """Return the connection of the default archive; the first call opens it and creates a missing file."""
+def default_connection(*, create: bool = True) -> Connection:
+    """Return the connection of the default archive; the first call opens it.
+
+    With `create` a missing file is made, and its path printed on standard error. This process's own file in a
+    spool is made in any case; it does not stay if no run is in it.
+
+    Raises:
+        ArchiveNotFoundError: there is no file, and `create` is false. The message says where it was looked for.
+    """
     path = archive_path(None)
     connection = _OPEN.get(path)
     if connection is None or not _keep_if_at_its_place(connection):
-        connection = _OPEN[path] = open_connection(path)
+        create = create or spooled_file.find(path) is not None
+        connection = _OPEN[path] = _open_whole(path, create=create, is_default=True)
     return connection
 
 
@@ -150,9 +166,11 @@ def open_connection(
 ) -> Connection:
     """Open an archive and, for writing, bring it to the current format first.
 
-    `mode` is ``"rw"`` or ``"ro"``. With ``"rw"`` and `create`, a missing or empty file becomes a new archive
-    that only its owner can read. ``"ro"`` changes nothing, and works on a medium that cannot be written.
+    `mode` is ``"rw"`` or ``"ro"``. With ``"rw"`` and `create`, a missing or empty file becomes a new archive,
+    whose mode follows the umask. ``"ro"`` changes nothing, and works on a medium that cannot be written.
     `wait_s` is how long to wait with ``"rw"`` for a process that lets no other open the file.
+
+    Without `path` it is the default archive. If that is made, its path is printed on standard error.
 
     Raises:
         ArchiveLockedError: a process kept the file locked for `wait_s`.
@@ -168,15 +186,26 @@ def open_connection(
     """
     if mode not in ("rw", "ro"):
         raise InvalidValueError(f"mode must be 'rw' or 'ro', not {mode!r}")
-    place = archive_path(path)
+    return _open_whole(archive_path(path), mode, create=create, wait_s=wait_s, is_default=path is None)
+
+
+def _open_whole(
+    place: Path,
+    mode: str = "rw",
+    *,
+    create: bool = True,
+    wait_s: float = BUSY_WAIT_S,
+    is_default: bool = False,
+) -> Connection:
+    """Open an archive, and wake it first if it is this process's own in a spool."""
     spooled = spooled_file.find(place) if mode == "rw" else None
     if spooled is None or not (create or place.exists()):
-        return _open(place, mode, create, wait_s)
+        return _open(place, mode, create, wait_s, is_default)
     before = spooled.read_notes()
     spooled.mark_open()
     close_for_waking(spooled)
     try:
-        connection = _open(place, mode, create, wait_s)
+        connection = _open(place, mode, create, wait_s, False)
     except BaseException:
         spooled.undo_open(before)
         raise
@@ -185,16 +214,20 @@ def open_connection(
     return connection
 
 
-def _open(place: Path, mode: str, create: bool, wait_s: float) -> Connection:
-    if mode == "rw" and create and _create_file(place) and spooled_file.find(place) is None:
+def _open(place: Path, mode: str, create: bool, wait_s: float, is_default: bool) -> Connection:
+    is_new = mode == "rw" and create and _create_file(place)
+    if is_new and spooled_file.find(place) is None:
         warn_of_network(place)
     try:
         size = place.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
-        advice = "start_run() creates one, 'exptrack demo' fills one"
+        problem = f"there is no archive at {place}; start_run() creates one, 'exptrack demo' fills one"
         if place.is_symlink():
-            advice = f"it is a link to {os.readlink(place)}, which does not exist"
-        raise ArchiveNotFoundError(f"there is no archive at {place}; {advice}", path=str(place)) from None
+            target = os.readlink(place)
+            problem = f"there is no archive at {place}; it is a link to {target}, which does not exist"
+        elif is_default:
+            problem = describe_missing(str(place))
+        raise ArchiveNotFoundError(problem, path=str(place)) from None
     except OSError as error:
         raise ArchiveIOError(
             f"{place} cannot be reached ({error.strerror}); check the permissions of its folders",
@@ -212,11 +245,21 @@ def _open(place: Path, mode: str, create: bool, wait_s: float) -> Connection:
         raise NotAnArchiveError(
             f"{place} is empty, not an archive; start_run() makes it an archive", path=str(place)
         )
-    return _open_writable(place, wait_s) if mode == "rw" else _open_readable(place)
+    connection = _open_writable(place, wait_s) if mode == "rw" else _open_readable(place)
+    if is_new and is_default:
+        _tell_of_new_file(place)
+    return connection
+
+
+def _tell_of_new_file(place: Path) -> None:
+    """Print the path of a default archive that was just made: the folder may not be the one that was meant."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):  # a closed or full stream must not hinder a run
+            print(f"exptrack: made the archive {place}", file=sys.stderr, flush=True)
 
 
 def _create_file(place: Path) -> bool:
-    """Create an empty file of mode 0600 if none exists; SQLite gives its -wal and -shm the same mode.
+    """Create an empty file if none exists. SQLite gives its -wal and -shm the same mode.
 
     Returns whether it was created.
     """
@@ -225,7 +268,7 @@ def _create_file(place: Path) -> bool:
             f"{place} cannot be created: SQLite would take it for a part of {owner.name}; choose another name"
         )
     try:
-        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, BY_UMASK))
     except FileExistsError:
         return False
     except (FileNotFoundError, NotADirectoryError):

@@ -31,7 +31,7 @@ from exptrack.portable.merge_studies import merge_studies
 from exptrack.portable.proofs import prove_runs
 from exptrack.portable.run_copier import MiscountError, RunCopier
 from exptrack.portable.run_rows import RunRows, read_runs
-from exptrack.portable.snapshot import require_free_name
+from exptrack.portable.snapshot import WRITABLE, mode_of, require_free_name
 from exptrack.query.views import create_view
 
 TRIES = 5  # to read runs that other processes change meanwhile
@@ -108,8 +108,8 @@ def extract_runs(
     require_free_name(place)
     connection.require_open()
     connection.check_identity()
-    chosen = sorted(row_ids)
-    with _open_steady(connection, chosen) as (source, path, alive), new_file(place, 0o600) as draft:
+    chosen, mode = sorted(row_ids), mode_of(connection.path) | WRITABLE
+    with _open_steady(connection, chosen) as (source, path, alive), new_file(place, mode) as draft:
         open_connection(draft).close()
         leave_wal_mode(draft)
         with DraftConnection(draft, place) as target:

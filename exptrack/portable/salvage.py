@@ -40,14 +40,12 @@ from exptrack.portable.salvage_report import SalvageReport, count_of
 from exptrack.portable.salvage_runs import RunProof, restore_runs
 from exptrack.portable.salvage_series import restore_series
 from exptrack.portable.salvage_studies import StudyProof, settle_groups, settle_page_views
-from exptrack.portable.snapshot import require_free_name
+from exptrack.portable.snapshot import WRITABLE, mode_of, require_free_name
 from exptrack.portable.tables import TableReader
 from exptrack.query.views import create_view
 from exptrack.validation import check_flag, check_function
 
 __all__ = ["SalvageReport", "salvage"]
-
-PRIVATE = 0o600
 
 COUNT_ORPHANS = """
 SELECT count(*), coalesce(sum(count), 0) FROM metric_series WHERE run NOT IN (SELECT id FROM run)
@@ -158,7 +156,7 @@ def salvage(
         for file in files:
             file.require_steady()
         report = work.report(place, files[0].size)
-        with new_file(place, PRIVATE) as draft_of_out:
+        with new_file(place, mode_of(damaged) | WRITABLE) as draft_of_out:
             first.connection.section(lambda: first.connection.execute(COPY_INTO, (str(draft_of_out),)))
     return report
 

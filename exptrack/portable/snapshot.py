@@ -27,6 +27,8 @@ from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.waiting import list_waiting_journals
 from exptrack.validation import check_function
 
+WRITABLE = 0o600  # at least, where an archive is made of a part of one that may be on a read-only medium
+
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
@@ -49,7 +51,7 @@ def copy_archive(
     require_free_name(place)
     connection.require_open()
     connection.check_identity()
-    with new_file(place, _mode_of(connection.path)) as draft:
+    with new_file(place, mode_of(connection.path)) as draft:
         copy_file(connection, draft, place, tell)
         size = os.stat(draft).st_size
     return BackupReport(str(place), size, tuple(one.path for one in list_waiting_journals(connection)))
@@ -77,7 +79,8 @@ def require_free_name(place: Path) -> None:
             )
 
 
-def _mode_of(place: Path) -> int:
+def mode_of(place: Path) -> int:
+    """Return the permission bits of an archive, which a copy of it or of a part of it gets."""
     try:
         return os.stat(place).st_mode & 0o777
     except OSError as error:

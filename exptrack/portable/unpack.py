@@ -19,7 +19,7 @@ from exptrack.database.connection import Connection, in_section
 from exptrack.database.copying import compact_file
 from exptrack.database.disk import reading_file
 from exptrack.database.draft import DraftConnection
-from exptrack.database.opening import PRIVATE, archive_path
+from exptrack.database.opening import archive_path
 from exptrack.errors import ConflictError, VerificationError
 from exptrack.portable.digest import digest_content
 from exptrack.portable.file_seal import DELETE_SEAL, is_sealed
@@ -50,7 +50,7 @@ def unpack(
 ) -> UnpackReport:
     """Make an archive that can be written of a sealed file, which stays as it is. Its seal is proved first.
 
-    The new archive belongs to its user alone (mode 0600), and can be written. It has the views that
+    The mode of the new archive follows the umask, so its user can write it. It has the views that
     ``create_view`` made, and no other object that exptrack did not make. `progress` is called with a part, how
     much of it is done and how much there is.
 
@@ -78,7 +78,7 @@ def unpack(
             raise ConflictError(
                 f"{source_place} is not sealed; open it as it is, or copy it by 'exptrack snapshot'"
             )
-        with new_file(place, PRIVATE) as draft:
+        with new_file(place, None) as draft:
             compact_file(source.connection, draft, place, telling(tell, "rows"))
             report, _points = prove_draft(draft, place, tell, str(source_place), sealing=False)
             with closing(DraftConnection(draft, place)) as living:

@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 
 from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
-from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Not, Or
+from exptrack.query.conditions import DATA, PRUNED, And, Comparison, Condition, Field, Not, Or
 from exptrack.query.names import find_key, find_metric
+from exptrack.query.patterns import LIKE, pattern_of
+from exptrack.runs.data import DATA_WORDS
 from exptrack.validation import EXACT_INT
 
 # Even if an index has the order, up to FEW candidates are tested and sorted instead of walking along the index.
 # Up to MOST candidates are, if the walk would pass more runs than that.
 FEW = 500
 MOST = 10_000
-MOST_BOUND = 1_000  # texts that are bound one by one; SQLite takes 32,766 values in all
+MANY_TEXTS = 100
 
 # A number of a config as it is: an int that no float equals has its digits in `text`.
 EXACT_NUMBER = "CASE WHEN v.type = 'int' AND v.text IS NOT NULL THEN CAST(v.text AS INTEGER) ELSE {} END"
@@ -81,6 +83,7 @@ FACT_VALUES = {
     "heartbeat": "r.heartbeat_at",
     "duration": "r.duration_ms / 1000.0",
     "dirty": "r.vcs_dirty",
+    "has_nan": "EXISTS (SELECT 1 FROM metric_series AS s WHERE s.run = r.id AND s.nan_count > 0)",
     "status": "r.status",
     **TRIAL_VALUES,
 }
@@ -91,12 +94,19 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 class WordTable(NamedTuple):
     """A table with a row for each word of a run: `source` calls it x, and x.run is its run.
 
-    Only rows that satisfy `condition` count, if there is one.
+    Only rows that satisfy `condition` count, if there is one. A word may be compared in several forms; `shown`
+    is the one that is read, if it is not `word`.
     """
 
     source: str
     word: str
     condition: str = ""
+    shown: str = ""
+
+    @property
+    def read(self) -> str:
+        """Return the expression of the word that is read."""
+        return self.shown or self.word
 
     def where(self, test: str) -> str:
         """Return the WHERE clause for the rows that count and pass a test."""
@@ -108,6 +118,12 @@ SETS = {
     "tag": WordTable("run_tag AS x", "x.tag"),
     "note": WordTable("note AS x", "x.text"),
     "artifact": WordTable("artifact AS x", "x.name", "x.blob IS NOT NULL"),
+    DATA: WordTable(
+        f"run_environment AS x, json_each(x.data_references) AS j, json_each(json_array({DATA_WORDS})) AS w",
+        "w.value",
+        "length(x.data_references) > 2",  # not an empty map
+        "j.key",
+    ),
 }
 
 # An index has these runs, which are few. Where there are none, no statement tests for them.
@@ -193,7 +209,7 @@ class Compiler:
         key = find_key(self._connection, one.field.name)
         if key is None:
             return NEVER
-        matches = [match_config_value(one.operator, value) for value in one.values]
+        matches = match_config_values(one.operator, one.values)
         sql = " OR ".join(match.sql for match in matches)
         values = (key, *(v for match in matches for v in match.values))
         test = f"EXISTS (SELECT 1 FROM config_value AS v WHERE v.run = {{id}} AND v.key = ? AND ({sql}))"
@@ -226,7 +242,7 @@ class Compiler:
             equal = self._test_attr(Comparison(one.field, "=", one.values))
             present = self._test_attr(Comparison(one.field, "is comparable"))
             return Test(f"{present.sql} AND NOT {equal.sql}", present.values + equal.values)
-        matches = [match_config_value(one.operator, value, LIST_TYPE) for value in one.values]
+        matches = match_config_values(one.operator, one.values, LIST_TYPE)
         sql = " OR ".join(match.sql for match in matches)
         values = (one.field.name, *(v for match in matches for v in match.values))
         return Test(f"EXISTS ({row} AND ({sql}))", values)
@@ -308,11 +324,11 @@ class Compiler:
             key = find_key(self._connection, field.name)
             if key is None:
                 return []
-            matches = [match_config_value(operator, value) for value in one.values]
+            matches = match_config_values(operator, one.values)
             source = "SELECT v.run AS run FROM config_value AS v WHERE v.key = ? AND"
             return [Fragment(f"{source} {match.sql}", (key, *match.values)) for match in matches]
         if field.kind == "attribute":
-            matches = [match_config_value(operator, value, LIST_TYPE) for value in one.values]
+            matches = match_config_values(operator, one.values, LIST_TYPE)
             source = "SELECT v.run AS run FROM run_attribute AS v WHERE v.key = ? AND"
             return [Fragment(f"{source} {match.sql}", (field.name, *match.values)) for match in matches]
         if field.kind == "metric":
@@ -363,13 +379,47 @@ def find_by_trial(match: Fragment) -> Fragment:
 def match_value(value: str, operator: str, wanted: Sequence[Any]) -> Fragment:
     """Compare an expression with one value, or with several; the result is NULL where the expression is."""
     if operator == "in":
-        if len(wanted) > MOST_BOUND and all(type(one) is str and "\0" not in one for one in wanted):
+        # Many texts are bound as one: SQLite takes 32,766 values, and a statement may test a condition four
+        # times.
+        if len(wanted) > MANY_TEXTS and all(isinstance(one, str) and "\0" not in one for one in wanted):
             return Fragment(f"{value} IN (SELECT value FROM json_each(?))", (json.dumps(list(wanted)),))
         return Fragment(f"{value} IN ({', '.join('?' * len(wanted))})", tuple(wanted))
     if operator == "like":
-        return Fragment(f"{value} LIKE ?", tuple(wanted))
+        return Fragment(f"{value} {LIKE}", tuple(map(pattern_of, wanted)))
     assert operator in OPERATORS, operator
     return Fragment(f"{value} {'<>' if operator == '!=' else operator} ?", tuple(wanted))
+
+
+def match_config_values(operator: str, values: Sequence[Any], list_type: str = "list") -> list[Fragment]:
+    """Compare a stored value with values of a filter: one of these tests is true where one of them matches.
+
+    Values of one kind share a test, as SQLite takes neither deep expressions nor many parts of a union.
+    """
+    if len(values) == 1:
+        return [match_config_value(operator, values[0], list_type)]
+    assert operator == "in", operator
+    tests = []
+    for kind, stored_type in (("text", "text"), ("bool", "bool"), ("list", list_type)):
+        words = [one if kind == "text" else encode_canonical(one) for one in values if _kind_of(one) == kind]
+        if words:
+            match = match_value("v.text", "in", words)
+            tests.append(Fragment(f"({match.sql} AND v.type = ?)", (*match.values, stored_type)))
+    exact = [float(one) for one in values if _kind_of(one) == "exact"]
+    if exact:
+        tests.append(match_value("v.num", "in", exact))
+    large = [one for one in values if _kind_of(one) == "large"]
+    if large:
+        near = match_value("v.num", "in", list(map(float, large)))
+        whole = match_value(EXACT_NUMBER.format("v.num"), "in", large)
+        tests.append(Fragment(f"({near.sql} AND {whole.sql})", (*near.values, *whole.values)))
+    return tests
+
+
+def _kind_of(value: Any) -> str:
+    """Return the kind of a value of a filter: numbers that floats hold apart are exact, others large."""
+    if isinstance(value, (bool, str, list)):
+        return {bool: "bool", str: "text", list: "list"}[type(value)]
+    return "exact" if abs(value) < EXACT_INT else "large"
 
 
 def match_config_value(operator: str, value: Any, list_type: str = "list") -> Fragment:
@@ -410,7 +460,7 @@ def express_field(connection: Connection, field: Field) -> Fragment:
         return Fragment(sql, (field.name,))
     if field.name in SETS:
         words = SETS[field.name]
-        return Fragment(f"(SELECT min({words.word}) FROM {words.source} WHERE {words.where('x.run = r.id')})")
+        return Fragment(f"(SELECT min({words.read}) FROM {words.source} WHERE {words.where('x.run = r.id')})")
     return Fragment(FACT_VALUES[field.name])
 
 

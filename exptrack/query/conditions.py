@@ -19,13 +19,14 @@ TEXT_FACTS = tuple(
     " study".split()
 )
 TIME_FACTS = ("started", "ended", "heartbeat")
-SET_FACTS = ("tag", "note", "artifact")
+SET_FACTS = ("tag", "note", "artifact", "data")
 FACTS = {
     **dict.fromkeys(TEXT_FACTS, "text"),
     **dict.fromkeys(TIME_FACTS, "time"),
     **dict.fromkeys(SET_FACTS, "set"),
     "status": "status",
     "dirty": "bool",
+    "has_nan": "bool",
     "duration": "seconds",
     "trial.number": "number",
     "trial.state": "state",
@@ -48,11 +49,12 @@ SYNONYMS = {
     "study_name": "study",
     "trial_number": "trial.number",
     "trial_state": "trial.state",
-    **{f"{name}s": name for name in SET_FACTS},
+    **{f"{name}s": name for name in ("tag", "note", "artifact")},
 }
 CONFIG_ROOTS, METRIC_ROOTS = ("config", "params"), ("metrics", "metric")
 ATTR_ROOTS = ("attr", "attributes")
-ROOTS = (*CONFIG_ROOTS, *METRIC_ROOTS, *ATTR_ROOTS)
+DATA = "data"  # `data.NAME = x` means that the data of this name is x
+ROOTS = (*CONFIG_ROOTS, *METRIC_ROOTS, *ATTR_ROOTS, DATA)
 # A part of a name that needs no quotes.
 BARE_PART = r"[\w/\-:@+%#$~^&|]+"
 Scalar: TypeAlias = str | int | float | bool | list[Any] | None

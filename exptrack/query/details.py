@@ -17,6 +17,7 @@ from exptrack.config.store import read_sources, read_stored_config
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError
+from exptrack.metrics.nans import read_nan_steps
 from exptrack.metrics.store import read_summaries
 from exptrack.plain import short_repr
 from exptrack.query.run_filter import RunFilter
@@ -37,7 +38,8 @@ class RunDetail:
 
     `config` is nested as it was given to ``start_run``, with references to the environment unresolved.
     `config_sources` names, by dotted path, what set each key. `deleted_at` is when the run was moved to the
-    trash; None if it is not there.
+    trash; None if it is not there. `nan_steps` names the metrics that are or were NaN, each with the first
+    step at which it was.
     """
 
     summary: RunSummary
@@ -52,6 +54,7 @@ class RunDetail:
     inputs: tuple[ArtifactUse, ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
     deleted_at: datetime | None = None
+    nan_steps: dict[str, int] = field(default_factory=dict)
 
 
 @in_reading
@@ -94,4 +97,5 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
         inputs=read_inputs(connection, run),
         attributes=read_attributes(connection, run),
         deleted_at=None if row["deleted_at"] is None else moment(row["deleted_at"]),
+        nan_steps=read_nan_steps(connection, [run]).get(run, {}),
     )

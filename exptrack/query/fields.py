@@ -105,7 +105,7 @@ def read_facts(
 
 def _read_words(connection: Connection, runs: Sequence[int], name: str) -> dict[int, tuple[str, ...]]:
     words = SETS[name]
-    sql = SET_WORDS.format(word=words.word, source=words.source, test=words.where(f"x.run {OF_RUNS}"))
+    sql = SET_WORDS.format(word=words.read, source=words.source, test=words.where(f"x.run {OF_RUNS}"))
     found: dict[int, set[str]] = {}
     for run, word in connection.all(sql, {"runs": json.dumps(list(runs))}):
         found.setdefault(run, set()).add(word)

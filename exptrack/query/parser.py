@@ -13,12 +13,13 @@ The grammar (keywords in any case; a comparison binds strongest, then ``not``, `
     disjunction= conjunction { "or" conjunction }
     conjunction= negation { "and" negation }
     negation   = "not" negation | "(" disjunction ")" | "exists" field | comparison
-    comparison = field ( "=" | "==" | "!=" | "<>" | "<" | "<=" | ">" | ">=" ) value
+    comparison = truth | field ( "=" | "==" | "!=" | "<>" | "<" | "<=" | ">" | ">=" ) value
                | field [ "not" ] "like" value
                | field [ "not" ] "in" "(" value { "," value } ")"
                | field "is" [ "not" ] "null"
+    truth      = "has_nan" | "dirty"
     field      = "config." path | "params." path | "metrics." name [ "." statistic ] | "attr." key
-               | "trial.number" | "trial.state" | fact
+               | "data." name | "trial.number" | "trial.state" | fact
     value      = number | 'text' | "text" | word | [JSON list] | -7d | "?"
 """
 
@@ -29,17 +30,20 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple, cast
 
-from exptrack.config.tree import check_value, encode_canonical
+from exptrack.config.tree import encode_canonical
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
-from exptrack.plain import attribute, is_text, plain, reading, short_repr
+from exptrack.plain import is_text, plain, read_elements, short_repr
 from exptrack.query.conditions import (
     ATTR_ROOTS,
     BARE_PART,
     CONFIG_ROOTS,
+    DATA,
     EVERYTHING,
     FACTS,
     METRIC_ROOTS,
@@ -55,14 +59,14 @@ from exptrack.query.conditions import (
     Or,
     Scalar,
 )
-from exptrack.times import SECONDS, is_moment, read_moment, utc_text
+from exptrack.query.parameters import BEYOND, MAX_LIST, MAX_NUMBERS, check_parameter, is_listing
+from exptrack.query.patterns import escape_like
+from exptrack.times import SECONDS, utc_text
 from exptrack.validation import INT64_MAX, INT64_MIN, check_text
 
 MAX_CHARS = 100_000
 MAX_CONDITIONS = 1_000
 MAX_DIGITS = 400  # of a whole number that is read as one: more than the greatest float has
-FLOAT_BITS = 1024  # of the whole part of the greatest float
-BEYOND = "the number is beyond every float; compare with inf"
 MAX_DEPTH = 100
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\""
 _WORD = r"[^\W\d][\w/\-:@+%#$~^&|]*"
@@ -83,7 +87,6 @@ _TOKEN = rf"""(?sx)\s*(?:
 _SIGN = r"\s*([+-]?)\s*"
 _SPAN = r"(\d+(?:\.\d+)?)(s|min|m|h|d|w)"
 KEYWORDS = frozenset("and or not in like is null exists".split())
-MAX_LIST = 10_000  # values in a list that a config value is compared with
 _OPERATORS = {"==": "=", "<>": "!="}
 
 
@@ -274,19 +277,51 @@ class _Parser:
             if closing:
                 self.take()
             name = self._expect("word", "a field")
+            called = self._read_data_name(name)
+            field = self.field(name) if called is None else Field("fact", DATA)
             if closing:
                 self._expect(")", "a closing parenthesis")
-            return Comparison(self.field(name), "exists", (), name.position)
+            if called is not None:
+                return Comparison(field, "=", (called,), name.position)
+            return Comparison(field, "exists", (), name.position)
         return self._comparison()
 
     def _comparison(self) -> Condition:
         name = self._expect("word", "a field, like config.lr or status")
+        called = self._read_data_name(name)
+        if called is not None:
+            return self._compare_data(called, name)
         field = self.field(name)
+        if _find_kind(field) == "bool" and self.token.kind in ("end", "and", "or", ")"):
+            return Comparison(field, "=", (True,), name.position)
+        return self._compare(field, name)
+
+    def _read_data_name(self, token: _Token) -> str | None:
+        """Return NAME of a word ``data.NAME``, else None."""
+        root, dot, called = token.text.partition(".")
+        return ".".join(self._split(called, token)) if dot and root.lower() == DATA else None
+
+    def _compare_data(self, called: str, name: _Token) -> Condition:
+        """Read a comparison of the data of one name: of those words of the run's data that begin with it."""
+        found = self._compare(Field("fact", DATA), name)
+        negated = isinstance(found, Not)
+        one: Condition = found.condition if isinstance(found, Not) else found
+        if isinstance(one, Comparison):
+            if one.operator == "is null":
+                one, negated = replace(one, operator="=", values=(called,)), not negated
+            else:
+                begin = escape_like(f"{called}=") if one.operator == "like" else f"{called}="
+                one = replace(one, values=tuple(f"{begin}{value}" for value in one.values))
+        return Not(one) if negated else one
+
+    def _compare(self, field: Field, name: _Token) -> Condition:
+        """Read what stands behind a field: an operator and its values."""
         token = self.take()
         if token.kind == "operator":
             operator = _OPERATORS.get(token.text, token.text)
             self._check_operator(field, operator, token)
             return Comparison(field, operator, (self._read_value(field, operator),), name.position)
+        found: Condition
         if token.kind == "is":
             negated = self.token.kind == "not"
             if negated:
@@ -302,12 +337,13 @@ class _Parser:
             found = Comparison(field, "like", (self._read_value(field, "like"),), name.position)
         elif token.kind == "in":
             self._expect("(", "an opening parenthesis")
-            values = [self._read_value(field, "=")]
+            values = self._read_choices(field)
             while self.token.kind == ",":
                 self.take()
-                values.append(self._read_value(field, "="))
+                values += self._read_choices(field)
             self._expect(")", "a comma or a closing parenthesis")
-            found = Comparison(field, "in", tuple(values), name.position)
+            self._check_number_of_values(values, token)
+            found = Comparison(field, "in", tuple(values), name.position) if values else Or(())
         else:
             raise self.error(f"expected =, !=, <, <=, >, >=, in, like or is after {name.text}", token)
         if not negated:
@@ -340,6 +376,10 @@ class _Parser:
         name = SYNONYMS.get(whole, whole)
         if name in FACTS:
             return Field("fact", name)
+        if dot and lowered == DATA:
+            raise self.error(
+                f"{token.text} can only be compared, in a filter; the field data has all names", token
+            )
         known = [*(one for one in (*FACTS, *SYNONYMS) if "." not in one), *ROOTS, "trial"]
         close = difflib.get_close_matches(lowered, known, n=1)
         hint = f"; did you mean {close[0]}{dot}{rest}?" if close else ""
@@ -366,6 +406,25 @@ class _Parser:
 
     # Values
 
+    def _read_choices(self, field: Field) -> list[Scalar]:
+        """Read a value of a list in parentheses; a list given for a question mark stands for its values."""
+        token = self.token
+        if token.kind != "?" or not self._parameters or not is_listing(self._parameters[0]):
+            return [self._read_value(field, "=")]
+        self.take()
+        try:
+            several = read_elements(self._parameters.pop(0), "the list", most=MAX_LIST)
+        except InvalidValueError as error:
+            raise self.error(str(error), token) from None
+        values = (check_parameter(plain(one), field, partial(self.error, token=token)) for one in several)
+        return [self._check_value(field, "=", value, token) for value in values]
+
+    def _check_number_of_values(self, values: Sequence[Scalar], token: _Token) -> None:
+        if len(values) > MAX_LIST or sum(not isinstance(value, str) for value in values) > MAX_NUMBERS:
+            raise self.error(
+                f"'in' takes at most {MAX_LIST:,} texts or {MAX_NUMBERS:,} other values; give fewer", token
+            )
+
     def _read_value(self, field: Field, operator: str) -> Scalar:
         value: Any
         if self.token.kind == "list":
@@ -376,7 +435,7 @@ class _Parser:
         if token.kind == "?":
             if not self._parameters:
                 raise self.error("there is no value for this question mark", token)
-            value = _check_parameter(self._parameters.pop(0), token, self)
+            value = check_parameter(self._parameters.pop(0), field, partial(self.error, token=token))
         elif token.kind == "text":
             value = _unquote(token.text)
         elif token.kind == "number":
@@ -399,9 +458,11 @@ class _Parser:
         kind = _find_kind(field)
         if lowered in ("true", "false"):
             return lowered == "true"
-        # The text None has to be quoted, as a config more often means Python's None.
-        if token.kind == "null" or (token.text == "None" and kind not in ("text", "set")):
-            raise self.error(f"{token.text} cannot be compared; write: {field} is null", token)
+        if token.kind == "null":
+            raise self.error(f"null cannot be compared; write: {field} is null", token)
+        if token.text == "None":  # Python's None is more often meant than a text
+            quote = "; the text None stands in quotes" * (kind in ("text", "set", "config"))
+            raise self.error(f"None cannot be compared; write: {field} is null{quote}", token)
         if kind in ("number", "config") and lowered.lstrip("+-") in ("inf", "infinity", "nan"):
             return float(lowered)
         return token.text
@@ -455,6 +516,8 @@ class _Parser:
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise self.error(f"a {field} is one of {', '.join(known)}{hint}", token)
             return str(value).lower()
+        if kind in ("text", "set") and isinstance(value, list):
+            raise self.error(f"{field} is one text, and a list is none; write: {field} in (?)", token)
         if kind in ("text", "set") and not isinstance(value, str):
             # A run may be called 42 or 1e3, so the value is the text as it was written.
             return (
@@ -510,40 +573,6 @@ def _find_kind(field: Field) -> str:
         return "number"
     # An attribute takes the same values as a config key.
     return "config" if field.kind in ("config", "attribute") else FACTS[field.name]
-
-
-def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
-    if is_moment(value):
-        try:
-            return read_moment(value, "the time")
-        except InvalidValueError as error:
-            raise parser.error(str(error), token) from None
-    value = plain(value)
-    if issubclass(type(value), (list, tuple)):
-        budget = [MAX_LIST + 1]  # the list itself counts too
-        try:
-            # A list of a config, to be compared with one: it may hold what a config may.
-            held = check_value(value, "", 1, budget)
-            check_text(encode_canonical(held), "list")
-        except InvalidValueError as error:
-            if budget[0] < 0:
-                raise parser.error(f"a list holds at most {MAX_LIST:,} values; give fewer", token) from None
-            raise parser.error(f"a list can hold only JSON values: {error}", token) from None
-        assert isinstance(held, list)
-        return cast(Scalar, held)
-    if isinstance(value, (str, bool, float)):
-        return value
-    if isinstance(value, int):
-        if value.bit_length() > FLOAT_BITS:
-            raise parser.error(BEYOND, token)
-        return value
-    item = attribute(value, "item")
-    if callable(item):
-        with reading("a parameter"):
-            held = plain(item())
-        if isinstance(held, (str, bool, int, float, list, datetime)):
-            return _check_parameter(held, token, parser)
-    raise parser.error(f"expected text, a number, a bool, a list or a datetime, not {short_repr(value)}", token)
 
 
 def _unquote(text: str) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from exptrack.database.connection import Connection, in_reading
 from exptrack.query.compiler import FEW, Compiler, Fragment, unite
 from exptrack.query.conditions import PRUNED, And, Not, compare_fact, names_pruned
-from exptrack.query.names import get_metric, read_filters
+from exptrack.query.metric_names import read_metric_name
+from exptrack.query.names import read_filters
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import resolve_run, summarize_runs
-from exptrack.validation import check_choice, check_direction, check_name
+from exptrack.validation import check_choice, check_direction
 
 # A statement for each value and direction, because an index holds each order. The bounds exclude NaN, which is
 # NULL, and the infinities. Of equal runs, the one stored first wins.
@@ -46,19 +47,19 @@ def best_runs(
 ) -> list[tuple[RunSummary, float]]:
     """Return the completed runs with the best value of a metric, best first, each with that value.
 
-    `direction` is ``"minimize"`` or ``"maximize"``. `by` chooses the value of each run: ``"last"``, ``"min"``
-    or ``"max"``. `where` is a filter, or several. A run whose value is NaN or infinite is never returned. Runs
-    of pruned trials are returned only if a filter names them.
+    `direction` is ``"minimize"`` or ``"maximize"``, or short ``"min"`` or ``"max"``. `by` chooses the value of
+    each run: ``"last"``, ``"min"`` or ``"max"``. `where` is a filter, or several. A run whose value is NaN or
+    infinite is never returned. Runs of pruned trials are returned only if a filter names them.
 
     Raises:
         MetricNotFoundError: no run has logged this metric.
         FilterError: a filter is wrong; the message shows where.
     """
-    name = check_name(metric, "metric")
     direction = check_direction(direction)
     by = check_choice(by, "by", RANKED_VALUES)
     condition = read_filters(connection, where)
-    row_id = get_metric(connection, name)
+    row_id, by = read_metric_name(connection, metric, by)
+    by = check_choice(by, "the statistic of a ranking", RANKED_VALUES)
     if not names_pruned(condition):
         condition = And((*condition.conditions, Not(compare_fact("status", "=", PRUNED))))
     source, test = _choose_source(connection, condition)

@@ -33,6 +33,7 @@ from exptrack.query.compiler import (
 )
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Not, Or
 from exptrack.query.names import find_key, find_metric
+from exptrack.query.patterns import LIKE, pattern_of
 
 RunSet: TypeAlias = int
 NOBODY: RunSet = 0
@@ -56,13 +57,13 @@ _RUNS_OF_KEY = "SELECT v.run AS run FROM {table} AS v WHERE v.key = ? AND {test}
 # The others that match are found in the index first: SQLite would read the row of every entry before that test.
 _IS_WORD = "v.text GLOB '[A-Za-z]*' AND v.text NOT IN ('true', 'false')"
 _LIKE_WORDS = (
-    f"{_RUNS_OF_KEY.format(table='{table}', test='v.text IS NOT NULL AND v.text LIKE ?')} AND {_IS_WORD}"
+    f"{_RUNS_OF_KEY.format(table='{table}', test=f'v.text IS NOT NULL AND v.text {LIKE}')} AND {_IS_WORD}"
 )
 _LIKE_OTHERS = f"""
 SELECT v.run AS run
 FROM (
     SELECT DISTINCT v.text AS word FROM {{table}} AS v
-    WHERE v.key = ?1 AND v.text IS NOT NULL AND v.text LIKE ?2 AND NOT ({_IS_WORD})
+    WHERE v.key = ?1 AND v.text IS NOT NULL AND v.text {LIKE.replace("?", "?2")} AND NOT ({_IS_WORD})
 ) AS found CROSS JOIN {{table}} AS v ON v.key = ?1 AND v.text = found.word
 WHERE v.type = 'text'
 """
@@ -176,7 +177,7 @@ class RunSets:
         if one.field.kind == "config":
             table, keys = "config_value", [find_key(self._connection, one.field.name)]
         if one.operator == "like":
-            values = (*keys, *one.values)
+            values = (*keys, *map(pattern_of, map(str, one.values)))
             return self._unite(Fragment(sql.format(table=table), values) for sql in (_LIKE_WORDS, _LIKE_OTHERS))
         if one.operator != "is comparable":
             statements = self._compiler.find_candidates(one)

@@ -114,7 +114,7 @@ def count_values(
 def _count_words(connection: Connection, runs: Sequence[int] | None, name: str, total: int) -> ValueCounts:
     words = SETS[name]
     asked = {} if runs is None else {"runs": json.dumps(list(runs))}
-    gaps = {"word": words.word, "source": words.source}
+    gaps = {"word": words.read, "source": words.source}
     gaps["test"] = words.where("1" if runs is None else f"x.run {OF_RUNS}")
     having = int(connection.value(COUNT_HAVING.format(**gaps), asked))
     found = connection.all(COUNT_WORDS.format(**gaps), asked)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from exptrack.capture.code import CodeVersion
@@ -19,7 +20,7 @@ from exptrack.database.connection import Connection
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
-from exptrack.plain import is_mapping, read_elements, read_items
+from exptrack.plain import is_mapping, read_elements, read_items, read_path
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.identity import compute_fingerprint
@@ -213,18 +214,23 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(mask_secrets(check_name(tag, "tag")) for tag in found))
 
 
-def check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
-    """Return references to data by name. A reference without a name is its own name."""
+def check_data(data: object) -> dict[str, str]:
+    """Return references to data by name. A reference without a name is its own name; a Path is one too."""
     if data is None:
         return {}
     if is_mapping(data):
         pairs = read_items(data, "data")
     else:
-        pairs = [(item, item) for item in read_elements(data, "data", like="{'train': 's3://bucket/train'}")]
+        several = read_elements(data, "data", like="{'train': 's3://bucket/train'}")
+        pairs = [(_read_reference(item), item) for item in several]
     return {
-        mask_secrets(check_name(k, "data name")): mask_secrets(check_text(v, "data reference"))
+        mask_secrets(check_name(k, "data name")): mask_secrets(check_text(_read_reference(v), "data reference"))
         for k, v in pairs
     }
+
+
+def _read_reference(reference: object) -> object:
+    return read_path(reference, "data reference") if isinstance(reference, PurePath) else reference
 
 
 def check_note(text: object) -> str:

@@ -1,7 +1,7 @@
 """Read the results of a study as tables: trials, history, slices, reports, and the importance of each param.
 
 Invariants: all tables show the one moment at which the study was read. Only completed trials that met all
-constraints can be the best. Params keep their types. Only importances need Optuna.
+constraints can be the best. Params keep their types. Only some methods of importance need Optuna.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError, MissingPackageError
+from exptrack.group_variance import describe_noise, rank_values, rate_groups, warn_of_noise
 from exptrack.plain import read_elements, short_repr
 from exptrack.query.frames import Column, Frame, Table, infer_column
 from exptrack.records import TrialState
@@ -38,6 +39,7 @@ SELECT p.name, p.distribution, max(p.trial)
 FROM trial_param AS p JOIN trial AS t ON t.id = p.trial WHERE t.study = ? GROUP BY p.name
 """
 
+GROUPS = "groups"
 EVALUATORS = {
     "fanova": "FanovaImportanceEvaluator",
     "mdi": "MeanDecreaseImpurityImportanceEvaluator",
@@ -275,10 +277,14 @@ class StudyResults:
 
     # Importance of the params
 
-    def importances(self, method: str = "ped-anova", *, metric: str | None = None) -> Frame:
-        """Compute how much each param matters for the objective, as shares that add up to 1, the largest first.
+    def importances(self, method: str | None = None, *, metric: str | None = None) -> Frame:
+        """Compute how much each param matters for the objective, the largest first; column `method` names how.
 
-        Optuna evaluates the completed trials with finite values by one of three methods:
+        The completed trials with finite values count. The usual method is ``"groups"``, as in
+        :meth:`Archive.importance`: the share, 0 to 1, of the variance of the objective's ranks that lies
+        between groups of values of the param. A param of chance scores about 0, and nothing needs Optuna.
+
+        Optuna evaluates the trials by three other methods, as shares that add up to 1:
 
         - ``"ped-anova"``: how the best tenth of the trials differs from the rest. It is fast, and accepts
           params that only some trials have.
@@ -286,17 +292,20 @@ class StudyResults:
           as long for twice the trials; 400 trials take some 20 seconds.
         - ``"mdi"``: the mean decrease in impurity of a random forest.
 
-        The forests have a fixed seed. With several objectives `metric` names one of them; ped-anova without it
-        tells which params lead to the Pareto front. `trials` counts the evaluated trials that had the param,
-        and `values` its different values among them.
+        The forests have a fixed seed. With several objectives `metric` names one of them. Without it ped-anova
+        is the usual method, and tells which params lead to the Pareto front. `trials` counts the evaluated
+        trials that had the param, and `values` its different values among them. A warning is logged where
+        fewer than 20 trials count, or more were pruned or failed than count.
 
         Raises:
             InvalidValueError: there are fewer than two of these trials, all have the same value, no param
                 varies, or the method or metric is unknown.
             MissingPackageError: Optuna is not installed, or scikit-learn, which fanova and mdi need.
         """
-        method = check_choice(method, "method", EVALUATORS)
         metric = None if metric is None else check_name(metric, "metric")
+        if method is None:
+            method = GROUPS if metric is not None or len(self.metrics) == 1 else "ped-anova"
+        method = check_choice(method, "method", (GROUPS, *EVALUATORS))
         place = self._choose_objective(metric, method)
         of_trial: Callable[[Any], Sequence[float]] = (
             (lambda trial: trial.values) if place is None else (lambda trial: (trial.values[place],))
@@ -319,7 +328,15 @@ class StudyResults:
         different = {name: len(set(map(repr, used))) for name, used in settings.items()}
         if max(different.values(), default=0) < 2:
             raise InvalidValueError(f"no param varies over the completed trials of study {self.name!r}")
-        shares = self._evaluate(method, place)
+        over = [t for t in self.trials if t.state in (TrialState.PRUNED, TrialState.FAIL)]
+        warn_of_noise(
+            f"importance of the params of study {self.name!r}",
+            describe_noise(len(counted), len(over), "trials"),
+        )
+        if method == GROUPS:
+            shares = self._rate_groups(counted, [float(of_trial(trial)[0]) for trial in counted])
+        else:
+            shares = self._evaluate(method, place)
         if not shares:
             raise InvalidValueError(
                 f"{method} needs params that all trials have, and study {self.name!r} has none; use ped-anova"
@@ -328,6 +345,7 @@ class StudyResults:
             {
                 "param": Column("text", list(shares)),
                 "importance": Column("float", [float(share) for share in shares.values()]),
+                "method": Column("text", [method] * len(shares)),
                 "trials": Column("int", [len(settings[name]) for name in shares]),
                 "values": Column("int", [different[name] for name in shares]),
             }
@@ -346,6 +364,17 @@ class StudyResults:
                 f"study {self.name!r} {problem}; metric is one of {', '.join(self.metrics)}"
             )
         return self.metrics.index(metric)
+
+    def _rate_groups(self, counted: Sequence[TrialRecord], values: Sequence[float]) -> dict[str, float]:
+        """Rate each param by groups of its values, the largest share first."""
+        ranks = dict(enumerate(rank_values(values)))
+        shares: dict[str, float] = {}
+        for name in self.params:
+            used = [trial.params.get(name) for trial in counted]
+            are_numbers = {type(one) for one in used} - {type(None)} <= {int, float}
+            held = dict(enumerate(used if are_numbers else map(repr, used)))
+            shares[name] = rate_groups(ranks, held, are_numbers=are_numbers) or 0.0
+        return dict(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0])))
 
     def _evaluate(self, method: str, place: int | None) -> dict[str, float]:
         """Let Optuna evaluate one objective, or all together; return the shares, the largest first."""

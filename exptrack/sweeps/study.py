@@ -234,7 +234,7 @@ class Study(FixedAttributes):
         """Return a row for each reported value; see :meth:`StudyResults.reports`."""
         return self.results().reports()
 
-    def importances(self, method: str = "ped-anova", *, metric: str | None = None) -> Frame:
+    def importances(self, method: str | None = None, *, metric: str | None = None) -> Frame:
         """Compute how much each param matters; see :meth:`StudyResults.importances`."""
         return self.results().importances(method, metric=metric)
 

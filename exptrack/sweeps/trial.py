@@ -244,7 +244,7 @@ def is_trial_of(trial: Trial, core: StudyCore) -> bool:
 
 def attached_trial() -> Trial | None:
     """Return the trial that this process runs for; see :func:`exptrack.current_trial`."""
-    connection = default_connection()
+    connection = default_connection(create=False)
     row = find_surrounding_trial(connection)
     if row is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from exptrack.records import Artifact, ArtifactUse
 from exptrack.terminal.console import Columns, format_age, format_size, print_fitted, print_table, safe
 
 if TYPE_CHECKING:
-    from exptrack import ArchiveInfo, ArtifactFile, Lineage, RunStorage
+    from exptrack import ArchiveInfo, ArtifactFile, DeclaredData, Lineage, RunStorage
 
 SHOWN_HASH_CHARS = len("sha256:") + 12
 
@@ -115,6 +116,13 @@ def print_lineage(out: Console, record: Lineage) -> None:
             results = ", ".join(safe(name) for name in dict.fromkeys(made.get(run_id, [])))
             yield f"run {run_id} used {', '.join(names)}, made {results or 'no artifact'}", run_id
 
+    users = [one for one in record.data if _is_called(one, record.subject)]
+    if users:
+        below = Tree(Text(f"data {record.subject} was used by", style="bold"))
+        named = [(f"run {one.run_id} as {format_data(one.name, one.reference)}", one.run_id) for one in users]
+        _grow(below, named, lambda run_id: outcomes(uses.get(run_id, [])), record.subject)
+        out.print(below)
+        return
     is_hash = record.subject.startswith("sha256:")
     if is_hash:
         makers = dict.fromkeys(a.run_id for a in record.artifacts if a.hash == record.subject)
@@ -135,6 +143,29 @@ def print_lineage(out: Console, record: Lineage) -> None:
         if not tree.children:
             tree.add(Text(words, style="dim"))
         out.print(tree)
+    if record.data:
+        declared = Tree(Text("data that was declared", style="bold"))
+        for one in record.data:
+            of_run = "" if one.run_id == record.subject else f" by run {one.run_id}"
+            declared.add(Text(f"{format_data(one.name, one.reference)}{of_run}"))
+        out.print(declared)
+
+
+def _is_called(one: DeclaredData, text: str) -> bool:
+    """Return whether a name, a reference, one without its digest, or a digest means this data."""
+    before, _sign, digest = one.reference.rpartition("@")
+    return text in (one.name, one.reference, before, digest)
+
+
+def format_data(name: str, reference: str) -> str:
+    """Format data that a run declared: its name, if it is not the reference, and the reference."""
+    shown = shorten_digest(reference)
+    return shown if reference.partition("@")[0] == name or reference == name else f"{name}: {shown}"
+
+
+def shorten_digest(text: str) -> str:
+    """Cut the digest at the end of a reference to the characters that are enough to tell it from others."""
+    return re.sub(r"(@(?:sha256|sizes):[0-9a-f]{12})[0-9a-f]+$", r"\1", text)
 
 
 def _grow(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from exptrack.terminal.artifacts import shorten_digest
 from exptrack.terminal.console import (
     Columns,
     format_age,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         RunChanges,
         RunComparison,
         RunDiff,
+        RunsLeftOut,
     )
 
 CHANGE_STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
@@ -120,8 +122,8 @@ def print_changes(out: Console, record: RunChanges) -> None:
 
 
 def _fact_row(one: FactDifference) -> list[object]:
-    shown_a = "" if one.change == "added" else format_setting(one.a)
-    shown_b = "" if one.change == "removed" else format_setting(one.b)
+    shown_a = "" if one.change == "added" else shorten_digest(str(format_setting(one.a)))
+    shown_b = "" if one.change == "removed" else shorten_digest(str(format_setting(one.b)))
     return [one.name, shown_a, shown_b, Text(one.change, style=CHANGE_STYLES[one.change])]
 
 
@@ -162,23 +164,33 @@ def print_groups(out: Console, keys: Iterable[str], metric: str, found: Sequence
     names = list(keys)
     columns = [*((key, "left") for key in names), ("runs", "right"), ("mean", "right"), ("± std", "right")]
     columns += [("min", "right"), ("max", "right"), ("not finite", "right")]
+    lost = any(group.left_out.total for group in found)
+    columns += [("left out", "left")] * lost
     rows = (
         [
             *(format_setting(group.config[key]) if key in group.config else "" for key in names),
             group.count,
             *(format_number(value) for value in (group.mean, group.std, group.min, group.max)),
             group.nan_count + group.infinite_count or "",
+            *[str(group.left_out) if group.left_out.total else ""] * lost,
         ]
         for group in found
     )
     print_table(out, columns, rows)
 
 
-def print_importances(out: Console, metric: str, found: Sequence[Importance]) -> None:
-    """Print each key with its importance as a bar."""
+def print_left_out(out: Console, left_out: RunsLeftOut) -> None:
+    """Say how many runs were left out, and why; nothing if none was."""
+    if left_out.total:
+        out.print(Text(f"left out: {left_out}", style="dim"))
+
+
+def print_importances(out: Console, metric: str, found: Sequence[Importance], method: str) -> None:
+    """Print each key with its importance as a bar, by the method that was asked for."""
     if not found:
         out.print(Text(f"no config key varies over the runs that have {metric}"))
         return
+    out.print(Text(f"importance for {metric}, by {method}", style="bold"))
     most = max(one.importance for one in found)
     columns = [("key", "left"), ("importance", "right"), ("", "left"), ("correlation", "right")]
     columns += [("values", "right"), ("runs", "right")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from exptrack.keypath import join_path
 from exptrack.records import ConfigSource, Event, RunStatus, RunSummary, TrialState
-from exptrack.terminal.artifacts import print_artifacts, shorten_hash
+from exptrack.terminal.artifacts import print_artifacts, shorten_digest, shorten_hash
 from exptrack.terminal.console import (
     Columns,
     format_age,
@@ -47,8 +48,13 @@ FRESH_S = 60.0  # two heartbeats; a process that is silent for longer may have e
 SHOWN_DIGITS = 16  # of a config's hash or a fingerprint
 
 
-def print_runs(out: Console, records: Sequence[RunSummary]) -> None:
-    """Print runs in a table, with the metrics that most of them have logged."""
+def print_runs(
+    out: Console, records: Sequence[RunSummary], nan_steps: Mapping[str, Mapping[str, int]] | None = None
+) -> None:
+    """Print runs in a table, with the metrics that most of them have logged.
+
+    `nan_steps` has the metrics that are or were NaN, with the first step of that, by run.
+    """
     if not records:
         out.print("no runs")
         return
@@ -64,10 +70,28 @@ def print_runs(out: Console, records: Sequence[RunSummary]) -> None:
     for name in metrics:
         shown = [format_number(r.metrics[name]) if name in r.metrics else "" for r in records]
         columns[f"metric {name}"] = ("right", shown)
+    if nan_steps:
+        columns["NaN"] = ("left", [_tell_nans(r, nan_steps.get(r.run_id, {})) for r in records])
     columns["tags"] = ("left", [", ".join(r.tags) for r in records])
     print_fitted(
         out, columns, (*(f"metric {name}" for name in metrics[:0:-1]), "tags", "took", "started", "name")
     )
+
+
+def _tell_nans(record: RunSummary, steps: Mapping[str, int]) -> str:
+    """Say which metric was NaN first, and whether others were."""
+    if not steps:
+        return ""
+    name = min(steps, key=lambda one: (steps[one], one))
+    others = f", {len(steps) - 1} more" if len(steps) > 1 else ""
+    return f"{name} {format_nan(record.metrics.get(name, 0.0), steps[name])}{others}"
+
+
+def format_nan(last: float, step: int | None) -> str:
+    """Say from which step on a metric is NaN, or at which it was first if it is not any more."""
+    if step is None:
+        return ""
+    return f"{'from' if math.isnan(last) else 'at'} step {step:,}"
 
 
 def _elapsed_s(record: RunSummary) -> float:
@@ -187,6 +211,12 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
     if record.config:
         print_heading(out, "Config")
         print_config(out, record.config, record.config_sources)
+    data: dict[str, str] = record.environment.get("data_references", {})
+    if data:
+        print_heading(out, "Data")
+        print_table(
+            out, [("name", "left"), ("reference", "left")], ([k, shorten_digest(v)] for k, v in data.items())
+        )
     if record.attributes:
         print_heading(out, "Attributes")
         rows = ([key, format_setting(value)] for key, value in record.attributes.items())
@@ -197,6 +227,7 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
             ("metric", "left"),
             ("trend", "left"),
             *((n, "right") for n in ("points", "last", "at step", "min", "max", "mean")),
+            *[("NaN", "left")] * bool(record.nan_steps),
         ]
         print_table(
             out,
@@ -211,6 +242,7 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
                     format_number(m.min),
                     format_number(m.max),
                     format_number(m.mean),
+                    *[format_nan(m.last, record.nan_steps.get(m.name))] * bool(record.nan_steps),
                 ]
                 for m in record.metrics
             ),

@@ -73,8 +73,8 @@ def print_studies(out: Console, found: Sequence[StudyInfo]) -> None:
 def print_overview(out: Console, results: StudyResults, *, log: bool = False) -> None:
     """Print the facts of a study, then its history and the importance of its params once it has values.
 
-    Importance is measured by PED-ANOVA, which is fast for many trials. With several objectives it is the
-    importance for all of them together.
+    Importance is measured by the usual method. With several objectives it is the importance for all of them
+    together.
     """
     print_facts(out, results)
     if not any(trial.values for trial in results.trials):
@@ -321,7 +321,7 @@ def print_slices(out: Console, results: StudyResults, param: str, *, log: bool =
 def print_param_importances(
     out: Console,
     results: StudyResults,
-    method: str = "ped-anova",
+    method: str | None = None,
     *,
     metric: str | None = None,
     most: int | None = None,
@@ -333,8 +333,8 @@ def print_param_importances(
     """
     found = results.importances(method, metric=metric)
     target = metric or (results.metrics[0] if len(results.metrics) == 1 else "the Pareto front")
-    out.print(Text(safe(f"importance of params for {target}, by {method}"), style="bold"))
     shown = found.to_dicts()[:most]
+    out.print(Text(safe(f"importance of params for {target}, by {shown[0]['method']}"), style="bold"))
     longest = max(len(safe(row["param"])) for row in shown)
     room = chart_width(out) - longest - BESIDE_BAR
     chars = min(max(room, LEAST_BAR), MOST_BAR)

@@ -87,7 +87,7 @@ def start_run(
     name: str | None = None,
     group: str | None = None,
     parent: object = None,
-    data: Mapping[str, str] | Iterable[str] | None = None,
+    data: Mapping[str, str | os.PathLike[str]] | Iterable[str | os.PathLike[str]] | None = None,
     system_metrics: bool | float = False,
     external_id: str | None = None,
     at_exit: str = "interrupt",
@@ -120,7 +120,7 @@ def start_run(
     new = NewRun(
         config=make_config(config).interpolate(),
         tags=check_tags(tags),
-        data=check_data(data),
+        data=_read_data(data, is_here=given is None or given.environment is None),
         name=check_optional_name(name, "run name"),
         group=check_optional_name(group, "group"),
         parent=None if parent is None else resolve_run(connection, parent)["run_id"],
@@ -140,6 +140,16 @@ def start_run(
         result._sample_system(sample_every_s)
     _tell_address(result)
     return result
+
+
+def _read_data(data: object, *, is_here: bool) -> dict[str, str]:
+    """Return the data that a run declares, with digests of the files if the run is of this machine."""
+    declared = check_data(data)
+    if not declared or not is_here:
+        return declared
+    from exptrack.capture.data import add_digests
+
+    return add_digests(declared)
 
 
 def _tell_address(run: Run) -> None:

@@ -33,7 +33,7 @@ def rank_keys(page: Page, question: Question) -> dict[str, Any]:
         question.require("metric"),
         where=question.texts("where"),
         statistic=question.text("by", "last"),
-        method=question.text("method", "spearman"),
+        method=question.text("method", "groups"),
         sample=question.whole("sample", SAMPLE) or None,
     )
     return {"importance": ranked}

@@ -34,7 +34,7 @@ def rank_params(page: Page, question: Question) -> dict[str, Any]:
     """Rank the params of a study by their importance."""
     study = page.archive.study_results(question.require("name"))
     metric = question.text("metric") or None
-    return {"importances": study.importances(question.text("method", "ped-anova"), metric=metric).to_dicts()}
+    return {"importances": study.importances(question.text("method") or None, metric=metric).to_dicts()}
 
 
 HANDLERS: list[tuple[str, Handler]] = [

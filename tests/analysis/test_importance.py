@@ -13,6 +13,9 @@ from exptrack import (
     Archive,
     InvalidValueError,
     MissingPackageError,
+    Sampler,
+    Trial,
+    group_variance,
 )
 from tests.analysis.runs import finished
 
@@ -39,7 +42,7 @@ def trained(archive: Archive) -> Archive:
 
 
 def test_spearman_tells_what_rises_with_a_metric(trained: Archive) -> None:
-    found = {one.key: one for one in trained.importance("loss")}
+    found = {one.key: one for one in trained.importance("loss", method="spearman")}
     assert found.keys() == {"lr", "width", "optimizer", "seed", "momentum"}
     lr = found["lr"]
     assert (lr.method, lr.runs, lr.values) == ("spearman", 24, 4)
@@ -60,7 +63,7 @@ def test_spearman_is_scipy_s_and_eta_squared_that_of_kruskal(trained: Archive) -
         .to_dicts(["config.lr", "config.seed", "config.optimizer", "metrics.loss"])
     )
     losses = [row["metrics.loss"] for row in rows]
-    found = {one.key: one for one in trained.importance("loss")}
+    found = {one.key: one for one in trained.importance("loss", method="spearman")}
     for key in ("lr", "seed"):
         expected = stats.spearmanr([row[f"config.{key}"] for row in rows], losses).statistic
         assert found[key].correlation == pytest.approx(expected, abs=1e-12)
@@ -78,12 +81,12 @@ def test_groups_see_a_bend_and_chance_scores_nothing(archive: Archive) -> None:
         lr = 10 ** chance.uniform(-5, -1)
         config = {"lr": lr, "noise": chance.random(), "name": chance.choice("abcdefgh")}
         finished(archive, config, loss=(math.log10(lr) + 3) ** 2)
-    found = {one.key: one for one in archive.importance("loss", method="groups")}
+    found = {one.key: one for one in archive.importance("loss")}
     assert next(iter(found)) == "lr"
     assert found["lr"].importance > 0.8
     assert {key for key, one in found.items() if one.importance > 0.03} == {"lr"}
     assert {one.method for one in found.values()} == {"groups"}
-    assert archive.importance("loss")[0].importance < 0.1  # ranks do not see it
+    assert archive.importance("loss", method="spearman")[0].importance < 0.1  # ranks do not see it
 
 
 def test_each_value_of_a_small_grid_is_a_group_of_its_own(archive: Archive) -> None:
@@ -117,7 +120,7 @@ def test_the_forest_sees_a_bend_and_gives_the_same_answer_again(archive: Archive
     ]
     assert found[0].importance > 0.5 > abs(found[1].importance)
     assert archive.importance("loss", method="forest") == found
-    by_ranks = {one.key: one.importance for one in archive.importance("loss")}
+    by_ranks = {one.key: one.importance for one in archive.importance("loss", method="spearman")}
     assert by_ranks["width"] < 0.01
 
 
@@ -171,3 +174,46 @@ def test_a_sample_is_the_same_each_time_and_says_how_many_it_saw(trained: Archiv
     for method, least in (("spearman", 3), ("forest", 10)):
         with pytest.raises(InvalidValueError, match="sample"):
             trained.importance("loss", method=method, sample=least - 1)
+
+
+def test_noise_is_warned_of_once_for_a_metric(
+    archive: Archive, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_variance, "_told", set())
+    for n in range(19):
+        finished(archive, {"lr": n % 3}, loss=float(n))
+    for _ in range(2):
+        archive.importance("loss")
+    assert caplog.messages == [
+        "importance for 'loss' may be noise: only 19 runs count; below 20, chance explains about as much as"
+        " what matters does"
+    ]
+    caplog.clear()
+    finished(archive, {"lr": 1}, loss=3.0, acc=1.0)
+    archive.importance("loss", where="config.lr >= 0")
+    assert caplog.messages == []
+    for _ in range(21):
+        run = archive.start_run({"lr": 2})
+        run.log({"loss": 1.0})
+        run.fail("diverged")
+    monkeypatch.setattr(group_variance, "_told", set())
+    archive.importance("loss")
+    assert "21 runs are left out, more than the 20 that count" in caplog.text
+
+
+def test_a_study_is_rated_by_the_same_method(archive: Archive) -> None:
+    """The params of trials, as configs of their runs, have the same importance as the study tells."""
+
+    def objective(trial: Trial) -> float:
+        lr, kind = trial.suggest_float("lr", 1e-4, 1.0, log=True), trial.suggest_choice("kind", ["a", "b", 3])
+        loss = abs(math.log10(lr) + 2) + (kind == "a") / 10
+        trial.run.log({"loss": loss})
+        return loss
+
+    study = archive.create_study("s", metric="loss", sampler=Sampler.random(seed=1))
+    study.optimize(objective, 40)
+    found = study.importances()
+    assert found["method"] == ["groups", "groups"]
+    of_runs = {one.key: one.importance for one in archive.importance("loss") if one.key in ("lr", "kind")}
+    assert dict(zip(found["param"], found["importance"], strict=True)) == pytest.approx(of_runs)
+    assert of_runs["lr"] > 0.5 > of_runs["kind"]

@@ -104,6 +104,8 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
         [
             archive.group_by("lr", "loss"),
             archive.importance("loss"),
+            archive.count_left_out("loss"),
+            archive.start_run(data=["s3://bucket/train"]).complete() or archive.lineage("s3://bucket/train"),
             archive.list_groups(),
             archive.list_trash(),
             archive.measure_deletion(first),

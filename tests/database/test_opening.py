@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -142,14 +141,6 @@ def test_an_empty_file_becomes_an_archive_only_for_writing(tmp_path: Path) -> No
     assert path.stat().st_size == 0
     Archive(path).close()
     Archive(path, mode="ro").close()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
-def test_files_are_their_owners_alone(tmp_path: Path) -> None:
-    with Archive(tmp_path / "lab.db") as archive:
-        archive.start_run().complete()
-        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("lab.db*")}
-    assert modes == {"lab.db": 0o600, "lab.db-wal": 0o600, "lab.db-shm": 0o600}
 
 
 READER = """

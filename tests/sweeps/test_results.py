@@ -294,7 +294,7 @@ def test_infinite_values_stand_in_tables_but_do_not_count_for_importances(archiv
     assert study.importances()["trials"] == [9]
 
 
-@pytest.mark.parametrize("method", ["fanova", "mdi", "ped-anova"])
+@pytest.mark.parametrize("method", ["groups", "fanova", "mdi", "ped-anova"])
 def test_importances_say_why_there_are_none(archive: Archive, method: str) -> None:
     def run(name: str, objective: Any, trials: int = 4) -> Study:
         study = archive.create_study(name, sampler=Sampler.random(seed=1))
@@ -309,7 +309,7 @@ def test_importances_say_why_there_are_none(archive: Archive, method: str) -> No
         run("fixed", lambda trial: trial.number + trial.suggest_int("x", 1, 1)).importances(method)
     with pytest.raises(InvalidValueError, match="has 1"):
         run("single", lambda trial: trial.suggest_float("x", 0, 1), 1).importances(method)
-    with pytest.raises(InvalidValueError, match="method must be one of fanova, mdi, ped-anova"):
+    with pytest.raises(InvalidValueError, match="method must be one of groups, fanova, mdi, ped-anova"):
         archive.study_results("single").importances("shapley")
 
 
@@ -330,7 +330,8 @@ def test_tables_need_no_optuna(study: Study, archive: Archive, monkeypatch: pyte
     assert isinstance(results, StudyResults)
     assert results.frame().to_dicts() == expected
     with pytest.raises(MissingPackageError, match="optuna"):
-        results.importances()
+        results.importances("ped-anova")
+    assert results.importances()["method"][0] == "groups"
 
 
 def test_results_stay_as_they_were_read(study: Study) -> None:

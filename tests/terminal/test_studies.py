@@ -94,7 +94,7 @@ def test_the_overview_says_what_the_study_is_and_what_it_found(study: Study) -> 
         f"optim.name = {best.params['optim.name'] or 'null'}",
         "acc over trials, maximized",
         "without a value: 1 failed",
-        "importance of params for acc, by ped-anova",
+        "importance of params for acc, by groups",
     ):
         assert words in text
 

@@ -55,6 +55,8 @@ const FACTS = {
     parent: { label: "Parent", width: 150 },
     external_id: { label: "External id", width: 150 },
     artifact: { label: "Artifacts", width: 200 },
+    data: { label: "Data", width: 160 },
+    has_nan: { label: "Has NaN", width: 80 },
     family: { label: "Family", width: 110 },
     config_hash: { label: "Config hash", width: 110 },
     fingerprint: { label: "Fingerprint", width: 110 },

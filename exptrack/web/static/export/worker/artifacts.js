@@ -1,7 +1,7 @@
 /** Answers questions about artifacts: their bytes, texts, tables and files, and what was made from what. */
 import { parquetReadObjects, parquetSchema, parquetMetadata } from "../../vendor/hyparquet.js";
 import { findFile, readBlob, unpackZstd } from "./content.js";
-import { rows } from "./database.js";
+import { records, rows } from "./database.js";
 import { makeArtifact, readArtifactRows, readUses, resolveRun } from "./lookup.js";
 import { Problem } from "./problem.js";
 
@@ -133,6 +133,9 @@ function listFiles(question) {
 
 // What was made from what
 
+const DATA_OF_RUN = `SELECT r.run_id, j.key AS name, j.value AS reference
+    FROM run AS r CROSS JOIN run_environment AS e ON e.run = r.id, json_each(e.data_references) AS j
+    WHERE r.run_id = ?`;
 const inputsOf = (runId) => readUses("WHERE r.run_id = ? ORDER BY i.seq", [runId]);
 const usesOf = (runId) =>
     readUses("WHERE i.from_run_id = ? AND r.deleted_at IS NULL ORDER BY i.used_at, i.run, i.seq", [runId]);
@@ -159,7 +162,9 @@ function showLineage(question) {
     const artifacts = [...new Set(involved)].flatMap((runId) =>
         readArtifactRows("WHERE r.run_id = ? ORDER BY a.name, a.version", [runId]).map(makeArtifact),
     );
-    return { lineage: { subject: name, upstream, downstream, artifacts } };
+    const origins = [...new Set([name, ...upstream.map((use) => use.from_run)])];
+    const data = origins.flatMap((runId) => records(DATA_OF_RUN, [runId]));
+    return { lineage: { subject: name, upstream, downstream, artifacts, data } };
 }
 
 export const HANDLERS = [

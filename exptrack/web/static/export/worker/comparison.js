@@ -99,6 +99,22 @@ function readMetric(question) {
     return new Map(found.map(([run, stored]) => [run, metricNumber(stored)]));
 }
 
+/** Returns why each run that logged the metric and satisfies the filter is left out of the groups. */
+function findLeftOut(question) {
+    const condition = parseFilter(question.text("where"));
+    const test = compileTest(condition);
+    const isPruned = namesPruned(condition)
+        ? { sql: "0", values: [] }
+        : compileTest(parseFilter("status = pruned"));
+    const sql = `SELECT r.id, CASE WHEN ${isPruned.sql} THEN 'pruned' ELSE r.status END
+        FROM metric_series AS m JOIN run AS r ON r.id = m.run
+        WHERE m.metric = ? AND r.deleted_at IS NULL AND (${test.sql})
+        AND (r.status <> 'completed' OR (${isPruned.sql}))`;
+    const { values } = isPruned;
+    const metric = findMetric(question.require("metric"));
+    return new Map(rows(sql, [...values, metric, ...test.values, ...values]));
+}
+
 function rankStored(leaf) {
     if (leaf === null) return [4, 0, "", ""];
     const [kind, num, text] = leaf;
@@ -124,7 +140,8 @@ function groupRuns(question) {
     const unknown = keys.find((key) => findKey(key) === null);
     if (unknown !== undefined) throw new Problem("InvalidValueError", `no run has a config key '${unknown}'`);
     const values = readMetric(question);
-    const asked = listOf(values.keys());
+    const leftOut = findLeftOut(question);
+    const asked = listOf([...values.keys(), ...leftOut.keys()]);
     const leaves = keys.map((key) => readLeaves(asked, key));
     const ids = new Map(rows(`SELECT id, run_id FROM run WHERE id ${OF_LIST}`, [asked]));
     const groups = new Map();
@@ -134,6 +151,13 @@ function groupRuns(question) {
         if (!groups.has(name)) groups.set(name, { held, ranks: held.flatMap(rankStored), runs: [] });
         groups.get(name).runs.push(run);
     }
+    const lost = new Map();
+    for (const [run, reason] of leftOut) {
+        const name = JSON.stringify(leaves.map((stored) => stored.get(run) ?? null));
+        if (!lost.has(name)) lost.set(name, { pruned: 0, failed: 0, interrupted: 0, running: 0, not_finite: 0 });
+        lost.get(name)[reason] += 1;
+    }
+    const none = { pruned: 0, failed: 0, interrupted: 0, running: 0, not_finite: 0 };
     const sorted = [...groups.values()].sort((one, other) => compareRanks(one.ranks, other.ranks));
     return {
         groups: sorted.map(({ held, runs }) => ({
@@ -144,6 +168,7 @@ function groupRuns(question) {
             ),
             run_ids: runs.map((run) => ids.get(run)),
             ...describeSpread(runs.map((run) => values.get(run))),
+            left_out: lost.get(JSON.stringify(held)) ?? none,
         })),
     };
 }
@@ -168,7 +193,7 @@ function describeSpread(values) {
 // Importance
 
 function rankKeys(question) {
-    const method = question.text("method", "spearman");
+    const method = question.text("method", "groups");
     if (method !== "spearman" && method !== "groups") {
         throw new Problem(
             "NotAvailable",

@@ -4,6 +4,7 @@
  * bound. Every test is 0 or 1, never NULL, so that `not` inverts it.
  */
 import { value } from "./database.js";
+import { LIKE, patternOf } from "./patterns.js";
 import { FACTS, PRUNED } from "./vocabulary.js";
 
 const SMALL = 2 ** 53;
@@ -49,17 +50,41 @@ export const FACT_VALUES = {
     heartbeat: "r.heartbeat_at",
     duration: "r.duration_ms / 1000.0",
     dirty: "r.vcs_dirty",
+    has_nan: "EXISTS (SELECT 1 FROM metric_series AS s WHERE s.run = r.id AND s.nan_count > 0)",
     status: "r.status",
     study: ofTrial("y.name", "trial AS t CROSS JOIN study AS y ON y.id = t.study"),
     "trial.number": ofTrial("t.number", "trial AS t"),
     "trial.state": TRIAL_STATE,
 };
 
-/** Facts of which a run may have several words: the table, called x, its column, and which rows count. */
+// What a run says of its data: a name and a reference. Files end with a digest of what they held.
+const DIGEST_AT = "instr(j.value, '@sha256:') + instr(j.value, '@sizes:')";
+const REFERENCE = `CASE WHEN ${DIGEST_AT} THEN substr(j.value, 1, ${DIGEST_AT} - 1) ELSE j.value END`;
+const DATA_WORDS = [
+    "j.key",
+    "j.value",
+    REFERENCE,
+    `substr(j.value, length(${REFERENCE}) + 2)`,
+    "j.key || '=' || j.value",
+    `j.key || '=' || ${REFERENCE}`,
+].join(", ");
+
+/**
+ * Facts of which a run may have several words: the table, called x, its column, which rows count, and the form of a
+ * word that is shown, if it is not the column.
+ */
 export const SETS = {
     tag: { source: "run_tag AS x", word: "x.tag", counts: "1" },
     note: { source: "note AS x", word: "x.text", counts: "1" },
     artifact: { source: "artifact AS x", word: "x.name", counts: "x.blob IS NOT NULL" },
+    data: {
+        source:
+            "run_environment AS x, json_each(x.data_references) AS j," +
+            ` json_each(json_array(${DATA_WORDS})) AS w`,
+        word: "w.value",
+        counts: "length(x.data_references) > 2",
+        shown: "j.key",
+    },
 };
 
 /** The row id of a config key or metric; null if no run has it. */
@@ -186,7 +211,7 @@ const bindable = (given) => (typeof given === "boolean" ? Number(given) : given)
 function matchValue(column, operator, wanted) {
     const values = wanted.map(bindable);
     if (operator === "in") return part(`${column} IN (${values.map(() => "?").join(", ")})`, values);
-    if (operator === "like") return part(`${column} LIKE ?`, values);
+    if (operator === "like") return part(`${column} ${LIKE}`, values.map(patternOf));
     return part(`${column} ${operator === "!=" ? "<>" : operator} ?`, values);
 }
 
@@ -235,8 +260,8 @@ export function compileOrder({ kind, name, statistic }) {
         return part(sql, [name]);
     }
     if (name in SETS) {
-        const { source, word, counts } = SETS[name];
-        return part(`(SELECT min(${word}) FROM ${source} WHERE ${counts} AND x.run = r.id)`);
+        const { source, word, counts, shown = word } = SETS[name];
+        return part(`(SELECT min(${shown}) FROM ${source} WHERE ${counts} AND x.run = r.id)`);
     }
     return part(FACT_VALUES[name]);
 }

@@ -191,7 +191,7 @@ function listValues(field) {
 function listWords(name) {
     const set = SETS[name];
     const sql = set
-        ? `SELECT ${set.word} AS word FROM ${set.source} WHERE ${set.counts}`
+        ? `SELECT ${set.shown ?? set.word} AS word FROM ${set.source} WHERE ${set.counts}`
         : `SELECT ${FACT_VALUES[name]} AS word FROM run AS r WHERE r.deleted_at IS NULL`;
     const found = rows(
         `SELECT word FROM (${sql}) WHERE word IS NOT NULL AND length(word) <= 200

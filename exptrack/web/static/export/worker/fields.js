@@ -61,10 +61,10 @@ function readAttribute(runs, asked, key) {
 }
 
 function readWords(runs, asked, name) {
-    const { source, word, counts } = SETS[name];
+    const { source, word, counts, shown = word } = SETS[name];
     const found = new Map();
     each(
-        `SELECT x.run, ${word} FROM ${source} WHERE x.run ${OF_RUNS} AND ${counts}`,
+        `SELECT x.run, ${shown} FROM ${source} WHERE x.run ${OF_RUNS} AND ${counts}`,
         [asked],
         ([run, text]) => {
             if (!found.has(run)) found.set(run, new Set());

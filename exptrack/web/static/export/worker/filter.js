@@ -4,9 +4,10 @@
  * Invariant: a tree holds names and values, never SQL. Places in a text count in units of UTF-16.
  */
 import { filterProblem } from "./problem.js";
-import { FACTS, ROOTS, SECONDS, STATE_WORDS, STATISTICS, SYNONYMS } from "./vocabulary.js";
+import { DATA, FACTS, ROOTS, SECONDS, STATE_WORDS, STATISTICS, SYNONYMS } from "./vocabulary.js";
 import { joinPath, kindOf, splitPath, writeField } from "./vocabulary.js";
 import { readList } from "./canonical.js";
+import { escapeLike } from "./patterns.js";
 import { readMoment } from "./times.js";
 
 const MAX_CHARS = 100_000;
@@ -18,6 +19,7 @@ const INT64_MIN = -(2n ** 63n);
 const BEYOND = "the number is beyond every float; compare with inf";
 const KEYWORDS = new Set("and or not in like is null exists".split(" "));
 const OPERATORS = { "==": "=", "<>": "!=" };
+const DATA_FIELD = { kind: "fact", name: DATA, statistic: "" };
 const FIELD_LIKE = "config.lr, metrics.acc.max or started";
 
 const SPACE = "(?:[^\\S\\ufeff]|[\\x1c-\\x1f\\x85])";
@@ -189,15 +191,50 @@ class Parser {
         this.take();
         const closing = this.token.kind === "(";
         if (closing) this.take();
-        const field = this.field(this.expect("word", "a field"));
+        const name = this.expect("word", "a field");
+        const called = this.readDataName(name);
+        const field = called === null ? this.field(name) : DATA_FIELD;
         // The name stands before the parenthesis, as in the library.
         if (closing) this.expect(")", "a closing parenthesis");
+        if (called !== null) return { field, operator: "=", values: [called] };
         return { field, operator: "exists", values: [] };
     }
 
     comparison() {
         const name = this.expect("word", "a field, like config.lr or status");
+        const called = this.readDataName(name);
+        if (called !== null) return this.compareData(called, name);
         const field = this.field(name);
+        if (kindOf(field) === "bool" && ["end", "and", "or", ")"].includes(this.token.kind)) {
+            return { field, operator: "=", values: [true] };
+        }
+        return this.compare(field, name);
+    }
+
+    /** Returns NAME of a word `data.NAME`, else null. */
+    readDataName(token) {
+        const dot = token.text.indexOf(".");
+        if (dot < 0 || token.text.slice(0, dot).toLowerCase() !== DATA) return null;
+        return this.split(token.text.slice(dot + 1), token).join(".");
+    }
+
+    /** Reads a comparison of the data of one name, as one of those words of the run's data that have the name. */
+    compareData(called, name) {
+        const found = this.compare(DATA_FIELD, name);
+        let negated = "not" in found;
+        let one = negated ? found.not : found;
+        if (one.operator === "is null") {
+            one = { ...one, operator: "=", values: [called] };
+            negated = !negated;
+        } else {
+            const begin = one.operator === "like" ? escapeLike(`${called}=`) : `${called}=`;
+            one = { ...one, values: one.values.map((value) => begin + value) };
+        }
+        return negated ? { not: one } : one;
+    }
+
+    /** Reads what stands behind a field: an operator and its values. */
+    compare(field, name) {
         let token = this.take();
         if (token.kind === "operator") {
             const operator = OPERATORS[token.text] ?? token.text;
@@ -266,6 +303,9 @@ class Parser {
         const name = SYNONYMS.get(whole) ?? whole;
         if (FACTS.has(name)) return { kind: "fact", name, statistic: "" };
         const { text } = token;
+        if (dot >= 0 && text.slice(0, dot).toLowerCase() === DATA) {
+            throw this.error(`${text} can only be compared, in a filter; the field data has all names`, token);
+        }
         const hint = dot < 0 ? `; did you mean config.${text}, metrics.${text} or attr.${text}?` : "";
         throw this.error(`there is no field '${text}'${hint}`, token);
     }
@@ -323,8 +363,8 @@ class Parser {
         const lowered = token.text.toLowerCase();
         const kind = kindOf(field);
         if (lowered === "true" || lowered === "false") return lowered === "true";
-        // The text None has to be quoted, as a config more often means Python's None.
-        if (token.kind === "null" || (token.text === "None" && kind !== "text" && kind !== "set")) {
+        // Python's None is more often meant than a text, which has to be quoted.
+        if (token.kind === "null" || token.text === "None") {
             throw this.error(`${token.text} cannot be compared; write: ${writeField(field)} is null`, token);
         }
         const bare = lowered.replace(/^[+-]+/, "");
@@ -382,6 +422,9 @@ class Parser {
             const known = STATE_WORDS[kind];
             if (!known.includes(word)) throw this.error(`a ${shown} is one of ${known.join(", ")}`, token);
             return word;
+        }
+        if (isText && typeof found === "object") {
+            throw this.error(`${shown} is one text, and a list is none; write: ${shown} in (?)`, token);
         }
         // A run may be called 42 or 1e3, so the value is the text as it was written.
         return isText && typeof found !== "string" ? token.text : found;

@@ -58,10 +58,10 @@ function countValues(field, runs) {
     return { missing: runs.length - counts.length, counts };
 }
 
-function countWords({ source, word, counts }, runs, { test, asked }) {
+function countWords({ source, word, counts, shown = word }, runs, { test, asked }) {
     const from = `FROM ${source} WHERE ${counts} AND ${test}`;
     const having = value(`SELECT count(DISTINCT x.run) ${from}`, asked);
-    const found = rows(`SELECT ${word} AS word, count(DISTINCT x.run) ${from} GROUP BY word`, asked);
+    const found = rows(`SELECT ${shown} AS word, count(DISTINCT x.run) ${from} GROUP BY word`, asked);
     return {
         missing: runs.length - having,
         counts: found.map(([one, count]) => ({ one, type: "text", count })),

@@ -7,7 +7,7 @@ const TEXT_FACTS = (
     " study"
 ).split(" ");
 const TIME_FACTS = ["started", "ended", "heartbeat"];
-const SET_FACTS = ["tag", "note", "artifact"];
+const SET_FACTS = ["tag", "note", "artifact", "data"];
 const all = (names, kind) => names.map((name) => [name, kind]);
 
 /** The kind of each fact: text, time, set, status, bool, seconds, number or state. */
@@ -17,6 +17,7 @@ export const FACTS = new Map([
     ...all(SET_FACTS, "set"),
     ["status", "status"],
     ["dirty", "bool"],
+    ["has_nan", "bool"],
     ["duration", "seconds"],
     ["trial.number", "number"],
     ["trial.state", "state"],
@@ -44,7 +45,7 @@ export const SYNONYMS = new Map([
     ["study_name", "study"],
     ["trial_number", "trial.number"],
     ["trial_state", "trial.state"],
-    ...SET_FACTS.map((name) => [`${name}s`, name]),
+    ...["tag", "note", "artifact"].map((name) => [`${name}s`, name]),
 ]);
 
 export const ROOTS = {
@@ -55,6 +56,8 @@ export const ROOTS = {
     attr: "attribute",
     attributes: "attribute",
 };
+/** `data.NAME = x` means that the data of this name is x. */
+export const DATA = "data";
 export const SECONDS = { s: 1, min: 60, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
 /** What can be compared with a field: text, number, time, … A config key and an attribute take several. */

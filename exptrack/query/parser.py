@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from exptrack.config.tree import check_value, encode_canonical
+from exptrack.config.tree import TreeCheck, check_value, encode_canonical
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
 from exptrack.plain import attribute, is_text, plain, reading, short_repr
@@ -520,13 +520,13 @@ def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | 
             raise parser.error(str(error), token) from None
     value = plain(value)
     if issubclass(type(value), (list, tuple)):
-        budget = [MAX_LIST + 1]  # the list itself counts too
+        check = TreeCheck(most=MAX_LIST + 1)  # the list itself counts too
         try:
             # A list of a config, to be compared with one: it may hold what a config may.
-            held = check_value(value, "", 1, budget)
+            held = check_value(value, "", 1, check)
             check_text(encode_canonical(held), "list")
         except InvalidValueError as error:
-            if budget[0] < 0:
+            if check.left < 0:
                 raise parser.error(f"a list holds at most {MAX_LIST:,} values; give fewer", token) from None
             raise parser.error(f"a list can hold only JSON values: {error}", token) from None
         assert isinstance(held, list)

@@ -232,7 +232,7 @@ def test_a_run_takes_them_all(archive: Archive) -> None:
 
 @pytest.mark.parametrize(
     "thing",
-    [5, "text", [1], object(), Train, Net, argparse.Namespace(f=print), Net(float("nan"))],  # type: ignore[arg-type]
+    [5, "text", [1], object(), Train, Net, argparse.Namespace(f=print), Net(len)],  # type: ignore[arg-type]
 )
 def test_what_holds_no_settings_is_refused(thing: Any) -> None:
     with pytest.raises(ConfigError):

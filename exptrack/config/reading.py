@@ -118,7 +118,8 @@ def suggest_path(tree: dict[str, ConfigValue], path: str) -> str:
     if not meant or not find_value(tree, split_path(meant[0]))[0]:
         every = [one for _n, one in zip(range(MAX_SUGGESTED), _iter_paths("", tree), strict=False)]
         meant = [one for one in every if one.rpartition(".")[2] == keys[-1]]
-        meant = meant or difflib.get_close_matches(path, every, n=1)
+        if not meant and depth < len(keys) - 1:  # the section is misspelt
+            meant = difflib.get_close_matches(path, every, n=1)
     if meant:
         return f"did you mean {meant[0]!r}?"
     shown = ", ".join(map(short_repr, list(siblings)[:SHOWN_KEYS])) + ", …" * (len(siblings) > SHOWN_KEYS)

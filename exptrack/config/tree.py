@@ -59,8 +59,8 @@ class TreeCheck:
 
     __slots__ = ("_list", "has_environment", "is_live", "left", "sources", "told")
 
-    def __init__(self, *, most: int = MAX_VALUES, is_noting: bool = False, is_live: bool = False) -> None:
-        self.left = most
+    def __init__(self, *, most: int | None = None, is_noting: bool = False, is_live: bool = False) -> None:
+        self.left = MAX_VALUES if most is None else most
         self.told: dict[str, None] | None = {} if is_noting else None
         self.sources: dict[str, ConfigSource] | None = {} if is_noting else None
         self.is_live = is_live  # take values of the environment, not references to them

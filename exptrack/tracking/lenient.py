@@ -22,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from exptrack.artifacts.store import ArtifactStore
 from exptrack.capture.redaction import remove_secrets_and_paths
-from exptrack.errors import ExptrackError, warn
+from exptrack.errors import ArchiveError, ExptrackError, warn
 from exptrack.plain import describe_error
 from exptrack.records import RunStatus
 from exptrack.tracking.run import Run, unpickle_run
@@ -70,7 +70,8 @@ class LeftOut:
             f" {kind}: {message}; this is said once"
         )
         self._waiting.append({"call": call, "error": kind, "message": message, "at": place})
-        self._store()
+        if not isinstance(error, ArchiveError):  # which would only be waited for once more
+            self._store()
 
     def finish(self) -> None:
         """Store what waits, and the number of calls that were left out so far."""

@@ -214,7 +214,7 @@ def test_defaults_that_hold_secrets_are_seen_whole_and_stored_as_references(
     (tmp_path / "config.sdn").write_text("copy: ${config:token}\n")
     omegaconf = OmegaConf.create({"token": "${oc.env:SECRET}"})
     for defaults in (omegaconf, load_exp_config(tmp_path / "below.sdn")):
-        config = load_exp_config(tmp_path, ["more=${config:token}!"], defaults=defaults)
+        config = load_exp_config(tmp_path, ["+more=${config:token}!"], defaults=defaults)
         assert set(config.values.values()) == {"kanarienvogel-3", "kanarienvogel-3!"}
         assert "kanarienvogel" not in f"{config!r}{config.to_sdn()}{config.canonical()}{config.sources}"
         assert "kanarienvogel" not in config.mask("refused: kanarienvogel-3")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from exptrack import ConfigError, ConfigKeyError, ConfigSection, ExpConfig, ExptrackError, load_exp_config
 from tests.strategies import CONFIGS, exactly
@@ -141,6 +141,7 @@ def test_a_section_is_a_mapping_that_cannot_be_changed() -> None:
     assert CONFIG["optim.betas"] == [0.9, 0.99]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(CONFIGS)
 def test_sections_hold_what_their_maps_hold(tree: dict[str, Any]) -> None:
     section = ExpConfig({"a": tree}).a

@@ -227,7 +227,11 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
     "note with a surrogate": (InvalidValueError, "surrogate", lambda lab: lab.done.add_note(SURROGATE)),
     "note too long": (InvalidValueError, "artifact", lambda lab: lab.done.add_note("x" * (2**24 + 1))),
     "event kind empty": (InvalidValueError, "empty", lambda lab: lab.archive.append_event(lab.done.run_id, "")),
-    "event data of wrong type": (InvalidValueError, "set", lambda lab: lab.done.append_event("k", {"a": {1}})),
+    "event data of wrong type": (
+        InvalidValueError,
+        "bytes",
+        lambda lab: lab.done.append_event("k", {"a": b"1"}),
+    ),
     "event of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.append_event("zzz", "k")),
     "events of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.read_events("zzz")),
     # Artifacts
@@ -242,10 +246,10 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
         "surrogate",
         lambda lab: lab.live.artifacts.register_data("a", SURROGATE),
     ),
-    "artifact metadata with a set": (
+    "artifact metadata with an object": (
         ConfigError,
-        "set",
-        lambda lab: lab.live.artifacts.register_data("a", b"", {"x": {1}}),
+        "object",
+        lambda lab: lab.live.artifacts.register_data("a", b"", {"x": object()}),
     ),
     "artifact file missing": (
         InvalidValueError,

@@ -173,7 +173,7 @@ def test_what_is_told_is_named_by_its_key() -> None:
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_has_no_form_is_refused_with_its_path(source: str) -> None:
     for value in REFUSED:
-        with pytest.raises(ConfigError, match="x|config key"):
+        with pytest.raises(ConfigError, match=r"x|config key"):
             ExpConfig.from_object(SOURCES[source](value))
         if not isinstance(value, dict):
             with pytest.raises(ConfigError):

@@ -39,6 +39,7 @@ _NAMES_IN = {
     "runs.groups": "RunGroup",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
+    "config.reading": "ConfigSection",
     "config.tree": "ConfigValue",
     "config.composition": "load_exp_config load_sdn_config parse_cli_overrides",
     # Its metrics
@@ -97,6 +98,7 @@ _NAMES_IN = {
         ArchiveIOError JournalError VerificationError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError GroupNotFoundError
+        ConfigKeyError
         ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
         ConfigConflictError ExternalIdError GroupExistsError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError QueryStoppedError
@@ -203,6 +205,7 @@ if TYPE_CHECKING:
     from exptrack.config.composition import parse_cli_overrides as parse_cli_overrides
     from exptrack.config.exp_config import ExpConfig as ExpConfig
     from exptrack.config.exp_config import merge_configs as merge_configs
+    from exptrack.config.reading import ConfigSection as ConfigSection
     from exptrack.config.tree import ConfigValue as ConfigValue
     from exptrack.database.time_limit import TimeLimit as TimeLimit
     from exptrack.errors import AmbiguousHashError as AmbiguousHashError
@@ -220,6 +223,7 @@ if TYPE_CHECKING:
     from exptrack.errors import ArtifactNotFoundError as ArtifactNotFoundError
     from exptrack.errors import ConfigConflictError as ConfigConflictError
     from exptrack.errors import ConfigError as ConfigError
+    from exptrack.errors import ConfigKeyError as ConfigKeyError
     from exptrack.errors import ConfigNotFoundError as ConfigNotFoundError
     from exptrack.errors import ConflictError as ConflictError
     from exptrack.errors import ExportError as ExportError

@@ -31,7 +31,8 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── ConfigNotFoundError         35
     │   ├── AmbiguousHashError          36
     │   ├── StudyNotFoundError          37
-    │   └── GroupNotFoundError          38
+    │   ├── GroupNotFoundError          38
+    │   └── ConfigKeyError (KeyError)   39
     ├── ConflictError                   40
     │   ├── RunFinishedError            41
     │   ├── RunBusyError                42
@@ -318,6 +319,17 @@ class GroupNotFoundError(NotFoundError):
         super().__init__(f"{problem}; {advice}")
         self.name = name
         self.path = path
+
+
+class ConfigKeyError(NotFoundError, KeyError):
+    """A config has no value at this path; `key` is the path."""
+
+    exit_code = 39
+    __str__ = Exception.__str__  # KeyError would show the message in quotes
+
+    def __init__(self, message: str, *, key: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class ConflictError(ExptrackError):

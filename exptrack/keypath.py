@@ -6,6 +6,7 @@ back as the same list. The empty list is an exception: its path "" cannot be spl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from exptrack.errors import ConfigError
@@ -64,6 +65,20 @@ def _quoted_part(path: str, start: int) -> tuple[str, int]:
         characters.append(character)
         position += 1
     raise ConfigError(f"config path {short_repr(path)} has an unclosed quote; close it", key=path)
+
+
+_ITEM = re.compile(r"(.+?)((?:\[-?[0-9]{1,9}\])+)", re.DOTALL)
+
+
+def split_index(key: str) -> tuple[str, list[int]] | None:
+    """Split ``layers[0][1]`` into the key of a list and the places in it; None for a key without any.
+
+    A map may hold a key that is written so. Look for that first.
+    """
+    found = _ITEM.fullmatch(key)
+    if found is None:
+        return None
+    return found[1], [int(place) for place in found[2][1:-1].split("][")]
 
 
 def path_of(keys: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from exptrack import (
     ArchiveReadOnlyError,
     ArtifactNotFoundError,
     ConfigError,
+    ConfigKeyError,
     ExpConfig,
     ExportError,
     ExptrackError,
@@ -99,19 +100,35 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
     # Starting
     "config is a list": (ConfigError, "list", lambda lab: lab.archive.start_run([1])),  # type: ignore[arg-type]
     "config is text": (ConfigError, "str", lambda lab: lab.archive.start_run("lr=1")),  # type: ignore[arg-type]
-    "config with NaN": (ConfigError, "'lr'", lambda lab: lab.archive.start_run({"lr": float("nan")})),
-    "config with infinity": (
+    "config of its own with NaN": (ConfigError, "'lr'", lambda lab: ExpConfig({"lr": float("nan")})),
+    "config of its own with infinity": (
         ConfigError,
         "'a.b'",
-        lambda lab: lab.archive.start_run({"a": {"b": float("inf")}}),
+        lambda lab: ExpConfig({"a": {"b": float("inf")}}),
     ),
     "config with 2^63": (ConfigError, "64 bits", lambda lab: lab.archive.start_run({"n": 2**63})),
-    "config with a set": (ConfigError, "set", lambda lab: lab.archive.start_run({"n": {1}})),
+    "config with a set of objects": (
+        ConfigError,
+        "object",
+        lambda lab: lab.archive.start_run({"n": {object()}}),
+    ),
     "config with bytes": (ConfigError, "bytes", lambda lab: lab.archive.start_run({"n": b"x"})),
     "config with an object": (ConfigError, "object", lambda lab: lab.archive.start_run({"n": object()})),
-    "config with a path": (ConfigError, "Path", lambda lab: lab.archive.start_run({"p": Path("x")})),
+    "config with a function": (ConfigError, "from_loose", lambda lab: lab.archive.start_run({"p": len})),
     "config with a surrogate": (ConfigError, "surrogate", lambda lab: lab.archive.start_run({"n": SURROGATE})),
-    "config key not text": (ConfigError, "int", lambda lab: lab.archive.start_run({1: 2})),  # type: ignore[dict-item]
+    "config key not text": (ConfigError, "tuple", lambda lab: lab.archive.start_run({(1, 2): 2})),
+    "config keys of one text": (ConfigError, "same text", lambda lab: lab.archive.start_run({1: 2, "1": 3})),
+    "config key that is missing": (ConfigKeyError, "did you mean", lambda lab: ExpConfig({"lr": 1})["lrr"]),
+    "override beyond a list": (
+        ConfigError,
+        "1 elements",
+        lambda lab: ExpConfig({"a": [1]}).with_override("a[1]", 2),
+    ),
+    "what becomes of errors": (
+        InvalidValueError,
+        "on_error",
+        lambda lab: lab.archive.start_run(on_error="ignore"),
+    ),
     "config key with a surrogate": (
         ConfigError,
         "surrogate",
@@ -147,7 +164,14 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
         lambda lab: lab.live.log_metric(SURROGATE, 1),
     ),
     "metric value is text": (InvalidTypeError, "'x'", lambda lab: lab.live.log_metric("x", "0.5")),
-    "metric value is None": (InvalidTypeError, "NoneType", lambda lab: lab.live.log_metric("x", None)),
+    "metric value is a map": (InvalidTypeError, "dict", lambda lab: lab.live.log_metric("x", {})),
+    "two ways to one metric": (
+        InvalidValueError,
+        "same text",
+        lambda lab: lab.live.log({"a.b": 1.0, "a": {"b": 2.0}}),
+    ),
+    "metrics that hold themselves": (InvalidValueError, "themselves", lambda lab: lab.live.log(cyclic())),
+    "metrics nested too deep": (InvalidValueError, "deeper", lambda lab: lab.live.log(nested(60))),
     "metric value is a list": (InvalidTypeError, "list", lambda lab: lab.live.log_metric("x", [1.0])),
     "metric value is complex": (InvalidTypeError, "complex", lambda lab: lab.live.log_metric("x", 1j)),
     "metric value too large": (InvalidValueError, "large", lambda lab: lab.live.log_metric("x", 10**400)),
@@ -203,7 +227,11 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
     "note with a surrogate": (InvalidValueError, "surrogate", lambda lab: lab.done.add_note(SURROGATE)),
     "note too long": (InvalidValueError, "artifact", lambda lab: lab.done.add_note("x" * (2**24 + 1))),
     "event kind empty": (InvalidValueError, "empty", lambda lab: lab.archive.append_event(lab.done.run_id, "")),
-    "event data of wrong type": (InvalidValueError, "set", lambda lab: lab.done.append_event("k", {"a": {1}})),
+    "event data of wrong type": (
+        InvalidValueError,
+        "bytes",
+        lambda lab: lab.done.append_event("k", {"a": b"1"}),
+    ),
     "event of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.append_event("zzz", "k")),
     "events of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.read_events("zzz")),
     # Artifacts
@@ -218,10 +246,10 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
         "surrogate",
         lambda lab: lab.live.artifacts.register_data("a", SURROGATE),
     ),
-    "artifact metadata with a set": (
+    "artifact metadata with an object": (
         ConfigError,
-        "set",
-        lambda lab: lab.live.artifacts.register_data("a", b"", {"x": {1}}),
+        "object",
+        lambda lab: lab.live.artifacts.register_data("a", b"", {"x": object()}),
     ),
     "artifact file missing": (
         InvalidValueError,

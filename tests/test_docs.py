@@ -96,6 +96,14 @@ PRINTED = {
     "docs/logging.md: Read metrics in bulk": "[0 1 2] True 100\n",
     "docs/logging.md: Record runs that are over": "True 1\n",
     "docs/configs.md: Configs": "0.001 20 None\n0.0003 ",
+    "docs/configs.md: Read a config": (
+        "0.1 0.1 0.99 10\nthe config has no key 'optim.lrr'; did you mean 'optim.lr'?\n"
+    ),
+    "docs/configs.md: Overrides": (
+        "there is no key 'optim.l' to override, and +optim.l=0.5 would add it; did you mean 'optim.lr'?\n"
+        "{'optim': {'lr': 0.1, 'beta': 0.9}, 'layers': [9, 64], 'id': '007'}\n"
+    ),
+    "docs/logging.md: When a call fails": "not str 'n/a'; this is said once\n{'calls': 3}\n",
     "docs/configs.md: Add to the config of a run": (
         "epochs 20 30\n{'lr': 0.2, 'model': {'depth': 18, 'width': 64}, 'epochs': 20} override lr=0.2\n"
     ),

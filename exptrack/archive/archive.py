@@ -189,6 +189,7 @@ class Archive(
         system_metrics: bool | float = False,
         external_id: str | None = None,
         at_exit: str = "interrupt",
+        on_error: str | None = None,
         started_at: datetime | None = None,
         code: Mapping[str, object] | None = None,
         environment: Mapping[str, object] | None = None,
@@ -198,8 +199,8 @@ class Archive(
         """Start a run with a config; use the result in a ``with`` block. Commits.
 
         `config` is an ExpConfig or any object that :meth:`ExpConfig.from_object` takes: a mapping, a pydantic
-        model, a dataclass, a Namespace, an OmegaConf config. The config of the returned run has its
-        references resolved; the stored config keeps ``${env:…}``.
+        model, a dataclass, a Namespace, an OmegaConf config. The config of the returned run has its references
+        resolved; the stored config keeps ``${env:…}``.
 
         `parent` is the run (or run id) that this run belongs to. `data` declares the data it reads: names with
         references (a path, a URL, a hash), which enter the fingerprint. A file or folder gets a digest of up to
@@ -215,6 +216,9 @@ class Archive(
         interrupted. ``"complete"`` makes it completed, and failed after an exit code that is not 0. An uncaught
         exception makes it failed, and ctrl-C interrupted, either way. ``docs/logging.md`` has the limits.
 
+        With ``on_error="warn"``, a call of the training loop that fails is left out instead of raising: a
+        warning and an event ``left_out`` tell of it. The default is ``EXPTRACK_ON_ERROR``, else ``"raise"``.
+
         The other arguments are for a run that this process writes for another one. `started_at` is its start,
         which may lie in the past. `code` tells its ``commit``, ``dirty``, ``branch`` and ``script``, and
         `environment` its ``host``, ``python`` and ``platform``: what they lack is unknown, ``{}`` is all.
@@ -226,7 +230,7 @@ class Archive(
         the ``with`` block ends it as any run.
 
         Raises:
-            ConfigError: the config holds a value that cannot be stored exactly.
+            ConfigError: the config holds a value that has no form in a config.
             InvalidTypeError, InvalidValueError: an argument cannot be stored; the message names it.
             ExternalIdError: another run has this external id; the error names the run.
             RunNotFoundError: no run has the id `parent`.
@@ -243,6 +247,7 @@ class Archive(
             system_metrics=system_metrics,
             external_id=external_id,
             at_exit=at_exit,
+            on_error=on_error,
             started_at=started_at,
             code=code,
             environment=environment,
@@ -257,6 +262,7 @@ class Archive(
         take_over: bool = False,
         system_metrics: bool | float = False,
         at_exit: str = "interrupt",
+        on_error: str | None = None,
         owner: str = "process",
         lease_s: float | None = None,
     ) -> Run:
@@ -278,6 +284,7 @@ class Archive(
             take_over=take_over,
             system_metrics=system_metrics,
             at_exit=at_exit,
+            on_error=on_error,
             owner=owner,
             lease_s=lease_s,
         )

@@ -53,6 +53,7 @@ def start_run(
     system_metrics: bool | float = False,
     external_id: str | None = None,
     at_exit: str = "interrupt",
+    on_error: str | None = None,
     started_at: datetime | None = None,
     code: Mapping[str, object] | None = None,
     environment: Mapping[str, object] | None = None,
@@ -70,6 +71,7 @@ def start_run(
         system_metrics=system_metrics,
         external_id=external_id,
         at_exit=at_exit,
+        on_error=on_error,
         started_at=started_at,
         code=code,
         environment=environment,
@@ -84,6 +86,7 @@ def resume_run(
     take_over: bool = False,
     system_metrics: bool | float = False,
     at_exit: str = "interrupt",
+    on_error: str | None = None,
     owner: str = "process",
     lease_s: float | None = None,
 ) -> Run:
@@ -93,6 +96,7 @@ def resume_run(
         take_over=take_over,
         system_metrics=system_metrics,
         at_exit=at_exit,
+        on_error=on_error,
         owner=owner,
         lease_s=lease_s,
     )

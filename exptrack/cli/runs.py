@@ -398,6 +398,6 @@ def read_assignment(text: str) -> tuple[str, object]:
         raise click.UsageError(
             f"{text!r} is not KEY=VALUE; to set an empty text give KEY='\"\"', to delete a key use --remove KEY"
         )
-    from exptrack.sdn import parse_value
+    from exptrack.sdn import parse_override
 
-    return key, parse_value(value)
+    return key, parse_override(value)

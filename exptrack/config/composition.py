@@ -13,17 +13,18 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from exptrack import own_files, sdn
 from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.config.exp_config import ExpConfig, make_config, merge_configs, replace_origin
+from exptrack.config.reading import suggest_path
 from exptrack.errors import ConfigError, ConfigNotFoundError, SdnError
-from exptrack.keypath import join_path, path_of
+from exptrack.keypath import join_path, path_of, split_index, split_path
 from exptrack.known_secrets import REDACTED, mask_secrets
 from exptrack.plain import read_elements, read_path, short_repr
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text
+from exptrack.validation import check_flag, check_text
 
 BASE = "config"
 GROUPS = "configs"
@@ -32,6 +33,15 @@ SUFFIXES = (".sdn", ".json", ".toml", ".yaml", ".yml")
 MAX_EXTENDS = 20
 
 _WORD = re.compile(r"\w[\w.+-]*")
+
+
+class _Override(NamedTuple):
+    """An override ``key=text``; its sign is ``+`` if it may add the key, else empty."""
+
+    sign: str
+    key: str
+    text: str
+
 
 _ReadFile: TypeAlias = tuple[dict[str, Any], dict[tuple[str, ...], int]]
 
@@ -51,7 +61,11 @@ def load_sdn_config(path: str | os.PathLike[str]) -> ExpConfig:
 
 
 def load_exp_config(
-    base_dir: str | os.PathLike[str], cli_overrides: Iterable[str] = (), *, defaults: object = None
+    base_dir: str | os.PathLike[str],
+    cli_overrides: Iterable[str] = (),
+    *,
+    defaults: object = None,
+    strict: bool = True,
 ) -> ExpConfig:
     """Compose the config of an experiment from defaults, files and overrides; later ones win.
 
@@ -65,12 +79,17 @@ def load_exp_config(
 
     Then the references ``${config:a.b}`` and ``${env:NAME}`` are resolved.
 
+    An override of a key that neither the defaults nor a file has is refused, since it is most often misspelt.
+    ``+a.b=value`` adds a key, and with `strict` false every override does. ``layers[0]=9`` sets an element of a
+    list.
+
     Raises:
         ConfigNotFoundError: there is neither a config nor a folder ``configs``.
         SdnError: an SDN file does not parse.
-        ConfigError: a file of another notation does not parse, an override cannot be applied, or a reference
-            leads nowhere or in a circle.
+        ConfigError: a file of another notation does not parse, an override cannot be applied or has an unknown
+            key, or a reference leads nowhere or in a circle.
     """
+    strict = check_flag(strict, "strict")
     place = _check_path(base_dir)
     is_file = os.path.lexists(place) and not os.path.isdir(place)
     root = place.parent if is_file else place
@@ -83,18 +102,21 @@ def load_exp_config(
     if base is not None:
         config = merge_configs(config, _load(base, root, ()))
     overrides = _split_overrides(cli_overrides)
-    remaining: list[tuple[str, str]] = []
-    for key, text in overrides:
-        selected = _find_selected(root, key, text)
+    remaining: list[_Override] = []
+    for one in overrides:
+        selected = _find_selected(root, one.key, one.text)
         if selected is None:
-            remaining.append((key, text))
+            remaining.append(one)
         else:
-            config = merge_configs(config, _place_under(key, _load(selected, root, ())))
-    for key, text in remaining:
-        _refuse_unknown_choice(root, config, key, text)
-        config = config.with_override(key, text)
+            config = merge_configs(config, _place_under(one.key, _load(selected, root, ())))
+    for one in remaining:
+        _refuse_unknown_choice(root, config, one.key, one.text)
+        if strict and not one.sign:
+            _refuse_unknown_key(root, config, one)
+        config = config.with_override(one.key, one.text)
     # Overrides that selected a file count as used too.
-    used = map(mask_secrets, know_secrets_of_command([f"{key}={text}" for key, text in overrides]))
+    words = know_secrets_of_command([f"{one.key}={one.text}" for one in overrides])
+    used = [f"{one.sign}{mask_secrets(word)}" for one, word in zip(overrides, words, strict=True)]
     return replace_origin(config, config.source_files, used, config.sources).interpolate()
 
 
@@ -122,13 +144,14 @@ def _check_path(path: object) -> Path:
     return Path(read_path(path))
 
 
-def _split_overrides(cli_overrides: Iterable[str]) -> list[tuple[str, str]]:
+def _split_overrides(cli_overrides: Iterable[str]) -> list[_Override]:
     found = []
     for override in read_elements(cli_overrides, "overrides", like="['optim.lr=0.1']"):
-        key, equals, text = check_text(override, "override").partition("=")
-        if not equals or not key.strip():
+        whole, equals, text = check_text(override, "override").partition("=")
+        bare = whole.strip().lstrip("+")
+        if not equals or not bare.strip():
             raise ConfigError(f"{short_repr(override)} is not an override; write key=value")
-        found.append((key.strip(), text))
+        found.append(_Override("+" * (len(whole.strip()) - len(bare)), bare.strip(), text))
     return found
 
 
@@ -171,10 +194,45 @@ def _refuse_unknown_choice(root: Path, config: ExpConfig, key: str, text: str) -
         return
     if isinstance(sdn.parse_value(text), dict):
         return
+    raise _make_choice_error(root, key, text)
+
+
+def _make_choice_error(root: Path, key: str, text: str) -> ConfigError:
+    folder = root / GROUPS / key
     choices = sorted({file.stem for file in folder.iterdir() if file.suffix in SUFFIXES})
     close = difflib.get_close_matches(text, choices, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(choices) or 'no files'}"
-    raise ConfigError(f"there is no {GROUPS}/{key}/{text}.sdn for {key}={text}; {hint}", key=key)
+    return ConfigError(f"there is no {GROUPS}/{key}/{text}.sdn for {key}={text}; {hint}", key=key)
+
+
+def _refuse_unknown_key(root: Path, config: ExpConfig, override: _Override) -> None:
+    """Refuse an override of a key that the config does not have.
+
+    One that leads through a value which is no map is refused as it is applied, with a message of its own.
+    """
+    key, text = override.key, override.text
+    if key in config or _leads_through_value(config, split_path(key)):
+        return
+    if _WORD.fullmatch(key) and os.path.isdir(root / GROUPS / key):
+        raise _make_choice_error(root, key, text)
+    (word,) = know_secrets_of_command([f"{key}={text}"])
+    raise ConfigError(
+        f"there is no key {key!r} to override, and +{mask_secrets(word)} would add it;"
+        f" {suggest_path(config.values, key)}",
+        key=key,
+    )
+
+
+def _leads_through_value(config: ExpConfig, keys: Sequence[str]) -> bool:
+    """Whether a part of a path is there and no map, or is no element of a list that is there."""
+    for depth, key in enumerate(keys):
+        way = path_of(keys[: depth + 1])
+        if way not in config:
+            item = split_index(key)
+            return item is not None and path_of((*keys[:depth], item[0])) in config
+        if not isinstance(config[way], dict):
+            return True
+    return False
 
 
 def _place_under(key: str, config: ExpConfig) -> ExpConfig:

@@ -21,15 +21,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from exptrack.capture.redaction import know_secrets_of_command
-from exptrack.config.origin import check_sources, check_texts
+from exptrack.config.origin import check_sources, check_texts, say_inexact
+from exptrack.config.reading import ConfigReading, find_value, replace_value
 from exptrack.config.tree import (
-    MAX_VALUES,
     ConfigValue,
     Leaf,
+    TreeCheck,
+    check_settings,
     check_value,
     check_values,
     copied,
@@ -41,11 +43,10 @@ from exptrack.config.tree import (
     list_leaves,
     merge_into,
     sha256_text,
-    type_name,
 )
 from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
 from exptrack.hashed_lists import encode_list
-from exptrack.keypath import path_of, split_path
+from exptrack.keypath import path_of, split_index, split_path
 from exptrack.known_secrets import (
     REDACTED,
     know_filled_in,
@@ -53,7 +54,7 @@ from exptrack.known_secrets import (
     know_variables,
     mask_secrets,
 )
-from exptrack.plain import is_text, plain, reading, short_repr
+from exptrack.plain import is_text, reading, short_repr
 from exptrack.records import ConfigSource
 from exptrack.validation import MAX_NAME_CHARS, check_text
 
@@ -66,7 +67,7 @@ _INTERPOLATED = frozenset({"file", "override"})
 _M = TypeVar("_M")
 
 
-class ExpConfig:
+class ExpConfig(ConfigReading):
     """An immutable config.
 
     `values` maps text keys to text, int (64 bits), float, bool, None, lists and maps. `source_files` and
@@ -114,7 +115,15 @@ class ExpConfig:
         overrides: Iterable[str] = (),
         sources: Mapping[str, ConfigSource] | None = None,
     ) -> None:
-        checked = check_values(values)
+        self._fill(check_values(values), source_files, overrides, sources)
+
+    def _fill(
+        self,
+        checked: dict[str, ConfigValue],
+        source_files: Iterable[str] = (),
+        overrides: Iterable[str] = (),
+        sources: Mapping[str, ConfigSource] | None = None,
+    ) -> None:
         self._set(
             _written=checked,
             _shown=None,
@@ -158,42 +167,63 @@ class ExpConfig:
         """Make a config from an object that holds settings.
 
         Takes a mapping, a pydantic model, a dataclass, an ``argparse.Namespace``, an OmegaConf config or an
-        ExpConfig. Paths, enums and dates become text. Fields that have their default value are recorded as
-        defaults. References of OmegaConf to the environment are stored unresolved.
+        ExpConfig. What they hold becomes text, numbers, lists and maps by one rule, whatever they are:
+
+        - settings within settings become maps, and keys that are numbers become text;
+        - paths, dates and members of an enum become the one text or value that they have;
+        - scalars of numpy become numbers; arrays of at most 256 values, tuples and sets become lists;
+        - NaN, the infinities, larger arrays, and values like a Decimal or a UUID become text.
+
+        :attr:`loose_keys` names the keys whose values are not stored exactly, and one warning says so. Fields
+        that have their default value are recorded as defaults. References of OmegaConf to the environment are
+        stored unresolved.
 
         >>> from argparse import Namespace
         >>> ExpConfig.from_object(Namespace(lr=0.1, layers=[64, 64])).get("layers")
         [64, 64]
 
         Raises:
-            ConfigError: `thing` holds no settings, or a value that a config cannot hold.
+            ConfigError: `thing` holds no settings, or a value that has no form in a config, like a function.
         """
-        if type(thing) is dict:
-            return cls(thing).hide_secrets()
+        config = cls._read(thing)
+        if not isinstance(thing, ExpConfig):
+            say_inexact(config._loose_keys)
+        return config
+
+    @classmethod
+    def _read(cls, thing: object) -> ExpConfig:
         with reading("the config", ConfigError):
             if isinstance(thing, ExpConfig):
                 return thing
-            from exptrack.config.objects import read_settings
-
-            values, sources, resolved = read_settings(thing)
-        named = {path_of(keys): source for keys, source in sources.items()}
-        return _rebuild(values, (), (), named, resolved, False).hide_secrets()
+            check = TreeCheck(is_noting=True)
+            values, live = check_settings(thing, check), None
+            if check.has_environment:
+                live = check_settings(thing, TreeCheck(is_noting=True, is_live=True))
+        if live is None:
+            made = cls.__new__(cls)
+            made._fill(values, sources=check.sources)
+        else:
+            made = _rebuild(values, (), (), check.sources or {}, live, False)
+        config = made.hide_secrets()
+        if check.told:
+            config._set(_loose_keys=tuple(check.told))
+        return config
 
     @classmethod
     def from_loose(cls, thing: object) -> ExpConfig:
         """Make a config from whatever a framework calls its config. No value makes it raise.
 
         What :meth:`from_object` takes gives the same config. Otherwise the settings are read from a mapping, a
-        model, an object with ``to_dict()`` or the public attributes of an object, at any depth. A value that a
-        config cannot hold becomes text: NaN, an infinity, a function or class by its qualified name, a large
-        array by its type and shape. So does a key that is no text. :attr:`loose_keys` says which.
+        model, an object with ``to_dict()`` or the public attributes of an object, at any depth. Every value
+        that a config cannot hold becomes text, like a function or class by its qualified name. So does every
+        key. :attr:`loose_keys` says which; no warning does.
 
         >>> config = ExpConfig.from_loose({"lr": float("nan"), "act": len, "layers": {1: 64}})
         >>> config.get("lr"), config.get("act"), config.loose_keys
         ('nan', 'len', ('lr', 'act', 'layers.1'))
         """
         try:
-            return cls.from_object(thing)
+            return cls._read(thing)
         except Exception:  # of the caller's object too
             from exptrack.config.loose import read_loosely
 
@@ -288,6 +318,9 @@ class ExpConfig:
         assert self._live is not None
         return self._live
 
+    def _shown_tree(self) -> dict[str, ConfigValue]:
+        return hide_secrets(self._values, self._kind_of)
+
     def _kind_of(self, path: str) -> str:
         return self.source_of(path).kind
 
@@ -314,18 +347,23 @@ class ExpConfig:
         return {leaf.key: self.source_of(leaf.key) for leaf in self.leaves()}
 
     def source_of(self, path: str) -> ConfigSource:
-        """Return the source that set the value at a dotted path, or that set a map around it as a whole."""
+        """Return the source that set the value at a dotted path, or that set a map or list around it."""
         path = check_text(path, "config path")
         found = self._sources.get(path)
         if found is None and self._sources:
             keys = split_path(path)
-            while found is None and len(keys) > 1:
-                found = self._sources.get(path_of(keys := keys[:-1]))
+            while found is None and keys:
+                *above, last = keys
+                item = split_index(last)
+                found = self._sources.get(path_of(keys))
+                if found is None and item is not None:
+                    found = self._sources.get(path_of((*above, item[0])))
+                keys = above
         return IN_CODE if found is None else found
 
     @property
     def loose_keys(self) -> tuple[str, ...]:
-        """The paths that :meth:`from_loose` could not store exactly; a config made from this one has none."""
+        """The paths of what could not be stored exactly; a config that is made from this one has none."""
         return self._loose_keys
 
     @property
@@ -339,7 +377,7 @@ class ExpConfig:
         return self._overrides
 
     def __repr__(self) -> str:
-        return f"ExpConfig({hide_secrets(self._values, self._kind_of)!r})"
+        return f"ExpConfig({self._shown_tree()!r})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ExpConfig) and self.hash() == other.hash()
@@ -347,65 +385,17 @@ class ExpConfig:
     def __hash__(self) -> int:
         return hash(self.hash())
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tree())
-
-    def __len__(self) -> int:
-        return len(self._tree())
-
-    def __contains__(self, path: object) -> bool:
-        return is_text(path) and self._find(path)[0]
-
-    def __getitem__(self, path: str) -> ConfigValue:
-        found, value = self._find(path)
-        if not found:
-            raise KeyError(plain(path))
-        return copied(value)
-
-    def _find(self, path: str) -> tuple[bool, ConfigValue]:
-        value: ConfigValue = self._tree()
-        for part in split_path(path):
-            if not isinstance(value, dict) or part not in value:
-                return False, None
-            value = value[part]
-        return True, value
-
-    def get(self, path: str) -> ConfigValue:
-        """Return the value at a dotted path, or None if there is none."""
-        return copied(self._find(path)[1])
-
-    def get_text(self, path: str) -> str | None:
-        """Return a scalar as text (``true``, ``3``, ``0.1``); None if it is absent, null, a list or a map."""
-        value = self._find(path)[1]
-        if value is None or isinstance(value, (list, dict)):
-            return None
-        return value if isinstance(value, str) else encode_canonical(value)
-
-    def get_int(self, path: str) -> int | None:
-        """Return an int; None if it is absent or of another type."""
-        value = self._find(path)[1]
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-    def get_float(self, path: str) -> float | None:
-        """Return a float or an int as a float; None if it is absent or of another type."""
-        value = self._find(path)[1]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return None
-        return float(value)
-
-    def get_bool(self, path: str) -> bool | None:
-        """Return a bool; None if it is absent or of another type."""
-        value = self._find(path)[1]
-        return value if isinstance(value, bool) else None
-
     def with_override(self, path: str, value: Any) -> ExpConfig:
         """Return a new config with the value at `path` replaced; missing parents are made.
 
-        Text is read as SDN (``3`` an int, ``3.0`` a float, ``true`` a bool, ``null``, ``[1, 2]`` a list,
-        ``{a: 1}`` a map, ``"3"`` in quotes text). Every other value is taken as it is.
+        ``layers[0]`` is an element of a list, which must be there. Text is read as SDN (``3`` an int, ``3.0`` a
+        float, ``true`` a bool, ``null``, ``[1, 2]`` a list, ``{a: 1}`` a map, ``"3"`` in quotes text), but
+        ``007`` and ``1_000`` stay text, as :func:`exptrack.sdn.parse_override` has it. Every other value has
+        the form that :meth:`from_object` gives it.
 
         Raises:
-            ConfigError: a part of the path is not a map, or a config cannot hold the value.
+            ConfigError: a part of the path is not a map, or no list that long, or a config cannot hold the
+                value.
         """
         path = check_text(path, "config path", max_chars=2 * MAX_NAME_CHARS)
         parts = split_path(path)
@@ -414,24 +404,38 @@ class ExpConfig:
 
             try:
                 text = check_text(value, f"override of {path!r}")
-                value = sdn.parse_value(text)
+                value = sdn.parse_override(text)
             except InvalidValueError as error:
                 raise ConfigError(f"override of {path!r}: {error}", key=path) from None
         else:
-            value = check_value(value, path, 1, [MAX_VALUES])
+            value = check_value(value, path, 1, TreeCheck())
             text = encode_canonical(value)
         for leaf in list_leaves(path_of(parts), value):
             _know_secret_setting(leaf)
         override, source = _name_override(path, text)
-        sources = _drop_sources(self._sources, path) | {path_of(parts): source}
-        shown_tree = None if self._shown is None else _replace_value(self._shown, parts, value)
-        written = _replace_value(self._written, parts, value)
+        written, in_list = replace_value(self._written, parts, value)
+        shown_tree = None if self._shown is None else replace_value(self._shown, parts, value)[0]
+        if in_list is None:
+            sources = _drop_sources(self._sources, path) | {path_of(parts): source}
+        else:
+            sources = self._sources | {path_of(in_list): self._source_of_list(written, in_list, source)}
         overrides = (*self._overrides, override)
         interpolated = self._interpolated
         config = _rebuild(
             written, self._source_files, overrides, sources, shown_tree, interpolated, eagerly=True
         )
         return config.hide_secrets()
+
+    def _source_of_list(
+        self, tree: dict[str, ConfigValue], keys: Sequence[str], source: ConfigSource
+    ) -> ConfigSource:
+        """Return the one source of a list that an override has changed."""
+        before = self.source_of(path_of(keys))
+        # In what code has set, ${…} is text, and an override would make references of it.
+        is_text_of_code = before.kind not in _INTERPOLATED and "${" in encode_canonical(
+            find_value(tree, keys)[1]
+        )
+        return before if is_text_of_code else source
 
     def to_sdn(self) -> str:
         """Write the config as SDN text, in its own order of keys.
@@ -440,7 +444,7 @@ class ExpConfig:
         """
         from exptrack import sdn
 
-        return sdn.dumps(hide_secrets(self._values, self._kind_of))
+        return sdn.dumps(self._shown_tree())
 
     def canonical(self) -> str:
         """Return the canonical form (described at the top of this module)."""
@@ -511,22 +515,6 @@ def _know_secret_setting(leaf: Leaf) -> None:
         (word,) = know_secrets_of_command([f"{leaf.key}={text}"])
         if word == f"{leaf.key}={REDACTED}":
             know_filled_in(leaf.key, text, REDACTED)
-
-
-def _replace_value(tree: dict[str, ConfigValue], parts: Sequence[str], value: Any) -> dict[str, ConfigValue]:
-    """Return a copy of the tree with `value` under the keys `parts`."""
-    new = {key: copied(item) for key, item in tree.items()}
-    place = new
-    for depth, part in enumerate(parts[:-1]):
-        inner = place.setdefault(part, {})
-        if not isinstance(inner, dict):
-            path, way = path_of(parts), path_of(parts[: depth + 1])
-            raise ConfigError(
-                f"cannot set {path!r}: {way!r} is {type_name(inner)}, not a map; set {way!r} itself", key=path
-            )
-        place = inner
-    place[parts[-1]] = value
-    return new
 
 
 def _drop_sources(sources: Mapping[str, ConfigSource], path: str) -> dict[str, ConfigSource]:

@@ -21,10 +21,19 @@ from pathlib import PurePath
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from exptrack.config.forms import (
+    LIST_VALUES,
+    describe_array,
+    has_known_text,
+    is_array,
+    list_array,
+    order_of,
+    write_key,
+)
 from exptrack.config.objects import is_omegaconf, read_fields
 from exptrack.config.tree import ConfigValue
 from exptrack.keypath import join_path
-from exptrack.plain import is_text, plain
+from exptrack.plain import attribute, is_text, plain
 from exptrack.records import ConfigSource
 from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS
 
@@ -33,14 +42,11 @@ MAX_VALUES = 100_000
 MAX_CHARS = 4 << 20  # in all
 MAX_TEXT_CHARS = 100_000  # of one text
 MAX_SHOWN_CHARS = 1_000  # of an object that shows itself
-LIST_VALUES = 256  # of an array that becomes a list
 MAX_BARE = 2  # objects within each other that are read by their attributes: beyond are engines, not settings
 ONLY_VALUE = "value"  # the key of a value that is no settings
 _CUT = "…"
 _KEY_CHARS = MAX_NAME_CHARS - 20  # leaves room for a number that tells equal keys apart
 _UNREADABLE = object()  # stands for a value that its mapping does not hand out
-# Values of these modules have one obvious text, but it is not their repr().
-_WRITTEN = frozenset({"datetime", "decimal", "_decimal", "fractions", "ipaddress", "uuid", "zoneinfo"})
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _Fields: TypeAlias = Iterable[tuple[object, Any]]
 
@@ -114,9 +120,9 @@ class _Reader:
             return self._tell(path, str(value.__name__))
         if isinstance(value, type) or _is_function(value):
             return self._tell(path, _name(value))
-        if type(value).__module__ in _WRITTEN or _is_dtype(value):
+        if has_known_text(value) or _is_dtype(value):
             return self._tell(path, str(value))
-        if _is_array(value):
+        if is_array(value):
             return self._read_array(value, path, depth)
         if is_omegaconf(value):
             from omegaconf import OmegaConf
@@ -200,19 +206,14 @@ class _Reader:
     def _read_set(self, values: Iterable[Any], path: str, depth: int) -> list[ConfigValue]:
         self._note(path)
         found = self._read_list(values, path, depth)
-        return sorted(found, key=lambda item: (type(item).__name__, repr(item)))
+        return sorted(found, key=order_of)
 
     def _read_array(self, value: Any, path: str, depth: int) -> ConfigValue:
-        shape = tuple(value.shape)
-        if math.prod(shape) <= LIST_VALUES and callable(getattr(value, "tolist", None)):
-            if callable(getattr(value, "detach", None)):
-                value = value.detach().cpu()
-            if getattr(value.dtype, "kind", "") in ("m", "M"):  # as Python's, times of nanoseconds are ints
-                value = value.astype(str)
-            held = value.tolist()
-            return self._tell(path, _show(value)) if _is_array(held) else self.read(held, path, depth)
-        kind = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
-        return self._tell(path, f"{type(value).__name__} {kind}[{', '.join(map(str, shape))}]")
+        held = list_array(value)
+        if held is not None:
+            return self.read(held, path, depth)
+        is_large = math.prod(tuple(value.shape)) > LIST_VALUES or not hasattr(value, "tolist")
+        return self._tell(path, describe_array(value) if is_large else _show(value))
 
     def _read_text(self, text: str, path: str) -> str:
         cut = text[: max(0, min(MAX_TEXT_CHARS, self._chars))]
@@ -238,20 +239,13 @@ class _Reader:
 
 def _read_key(key: object) -> tuple[str, bool]:
     """Return a key as text, and whether it was text that a config holds."""
-    if is_text(key):
-        text, exact = str.__str__(key), True
-    else:
-        exact = False
-        held = plain(key.value if isinstance(key, enum.Enum) else key)
-        words = {None: "null", True: "true", False: "false"}
-        if held is None or isinstance(held, bool):
-            text = words[held]
-        elif isinstance(held, (str, float)):
-            text = str(held)
-        elif isinstance(held, int):
-            text = _show_int(held)
-        else:
-            text = _show(held)
+    exact = is_text(key)
+    try:
+        text = write_key(key)
+    except ValueError:  # Python writes no int of more than 4,300 digits
+        text = _show_int(plain(attribute(key, "value", key)))
+    if text is None:
+        text = _show(plain(key.value if isinstance(key, enum.Enum) else key))
     written = _without_surrogates(text)
     if len(written) > _KEY_CHARS:
         written = written[:_KEY_CHARS] + _CUT
@@ -304,12 +298,6 @@ def _call_to_dict(value: object, _path: str) -> _Fields | None:
     method: Callable[[object], object] | None = getattr(type(value), "to_dict", None)
     found = method(value) if callable(method) else None
     return _iter_items(found) if isinstance(found, Mapping) else None
-
-
-def _is_array(value: object) -> bool:
-    """Whether a value is an array, a tensor, a scalar of numpy, or a table: it has a shape by its type."""
-    kind = type(value)
-    return hasattr(kind, "shape") and (hasattr(kind, "dtype") or hasattr(kind, "columns"))
 
 
 def _is_dtype(value: object) -> bool:

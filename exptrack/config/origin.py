@@ -1,4 +1,4 @@
-"""Check the origin of a config: its files, its overrides, and the source of each value.
+"""Check the origin of a config: its files, its overrides, and the source of each value; say what it lost.
 
 Invariant: all that comes back is plain and can be stored. Everything else is a ConfigError, also in an origin
 that was read from an archive.
@@ -6,11 +6,12 @@ that was read from an archive.
 
 from __future__ import annotations
 
-from exptrack.errors import ConfigError, InvalidValueError
+from exptrack.errors import ConfigError, InvalidValueError, warn
 from exptrack.plain import plain, read_elements, read_items, short_repr
 from exptrack.records import ConfigSource
 from exptrack.validation import INT64_MAX, check_text, check_whole
 
+MAX_SAID = 1_000  # sets of keys that are remembered, so that each is said once
 SOURCE_KINDS = ("file", "override", "default", "code", "trial")
 
 
@@ -53,3 +54,18 @@ def _check_source(path: str, source: object) -> ConfigSource:
             return source
     line = check_whole(source.line, f"the line of the source of {path!r}", 0)
     return ConfigSource(kind, name, line)
+
+
+_said: set[tuple[str, ...]] = set()
+
+
+def say_inexact(keys: tuple[str, ...]) -> None:
+    """Warn of the keys whose values a config could not store exactly; once for the same keys."""
+    if not keys or keys in _said or len(_said) >= MAX_SAID:
+        return
+    _said.add(keys)
+    more = f" and {len(keys) - 5:,} more" if len(keys) > 5 else ""
+    warn(
+        f"a config cannot hold exactly what these keys have, and stores its nearest form:"
+        f" {', '.join(map(short_repr, keys[:5]))}{more}; config.loose_keys lists them"
+    )

@@ -18,12 +18,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
-from itertools import islice
 from typing import Any
 
 from exptrack.capture.redaction import remove_secrets_of_name
@@ -38,7 +36,9 @@ from exptrack.errors import (
     RunFinishedError,
     RunNotFoundError,
     RunTrashedError,
+    warn,
 )
+from exptrack.metrics.given import Columns, flatten_values, read_columns
 from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal, JournalParts
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
 from exptrack.metrics.store import NewPoints, PointsChecksum, SeriesRow, append_points, find_top_step
@@ -55,7 +55,7 @@ from exptrack.metrics.writer_apart import open_writer_apart
 from exptrack.plain import read_items
 from exptrack.records import RunStatus
 from exptrack.times import CLOCK, milliseconds_since, read_clock, steady_s
-from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, check_text, iter_elements
+from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, check_text
 
 RUN_STATUS = "SELECT status, deleted_at FROM run WHERE id = ?"
 MAX_SERIES = 100_000  # kept in memory for one run; beyond that, all are forgotten and read from the file again
@@ -64,6 +64,7 @@ MAX_TEMPLATES = 1_000
 # Module names, because a global is cheaper to look up than the attribute of a module.
 _pack_point, _put_single, _put_check, _crc = POINT.pack, SINGLE.pack_into, CHECK.pack_into, zlib.crc32
 _ONLY_FLOATS = {float}
+_NUMBERS = frozenset({float, int, bool})
 
 
 class _NoJournal:
@@ -143,6 +144,7 @@ class MetricLog:
         # The series that some epoch of the journal has defined, and the templates made of them.
         self._fast: dict[str, LoggedSeries] = {}
         self._templates: dict[tuple[str, ...], _RecordTemplate] = {}
+        self._passed_over: set[str] = set()  # the metrics of which it was said that a value is None
 
     def log_metric(
         self,
@@ -156,11 +158,12 @@ class MetricLog:
         Returns without waiting for the archive, unless 40,000 points are already queued; then it waits for up
         to a second.
 
-        `value` is anything with ``__float__``: a bool counts as 0 or 1, an int beyond 2^53 is rounded. NaN and
-        the infinities are kept. Without `step` the point follows the largest step of its metric. Repeated and
-        decreasing steps are kept. `time` is a datetime, a datetime64 or seconds since 1970, kept to the
-        millisecond; the default is now. A datetime without a time zone is local time. Those of numpy and pandas
-        are UTC, as these libraries have it.
+        `value` is anything with ``__float__``, or an array of one element: a bool counts as 0 or 1, an int
+        beyond 2^53 is rounded. NaN and the infinities are kept. None is not logged, and a warning says so once.
+        Without `step` the point follows the largest step of its metric. Repeated and decreasing steps are kept.
+        `time` is a datetime, a datetime64 or seconds since 1970, kept to the millisecond; the default is now. A
+        datetime without a time zone is local time. Those of numpy and pandas are UTC, as these libraries have
+        it.
 
         Raises:
             InvalidTypeError, InvalidValueError: the name, the value or the step cannot be stored.
@@ -196,7 +199,7 @@ class MetricLog:
                 # A signal handler raised it, unless the class of the name does so as the name is looked up.
                 if type(name) is str or _can_be_looked_up(name):
                     raise
-        self._log_slowly({check_text(name, "metric name"): value}, step, time)
+        self._log_slowly({check_text(name, "metric name"): value}, step, time, flattening=False)
 
     def log(
         self,
@@ -204,7 +207,13 @@ class MetricLog:
         step: int | None = None,
         time: datetime | float | None = None,
     ) -> None:
-        """Log several values at one step and time, all or none. Otherwise like :meth:`log_metric`."""
+        """Log several values at one step and time, all or none. Otherwise like :meth:`log_metric`.
+
+        Maps within it flatten: ``{"train": {"loss": 0.5}}`` logs ``train.loss``.
+
+        Raises:
+            InvalidValueError: two values have one name, or the maps hold themselves or are nested too deep.
+        """
         journal = self._journal
         if type(values) is dict and journal.mark and time is None and (step is None or type(step) is int):
             numbers = list(values.values())
@@ -231,7 +240,7 @@ class MetricLog:
 
         `values`, `steps` and `times` are arrays, lists or iterators of one length. They are read before the
         transaction begins, so a slow iterator blocks no other writer. Without `steps`, the values continue
-        from the largest step. `times` are as in :meth:`log_metric`.
+        from the largest step. `times` are as in :meth:`log_metric`. A value of None is left out with its step.
 
         Raises:
             InvalidTypeError, InvalidValueError: the lengths differ, or an element cannot be stored.
@@ -240,62 +249,73 @@ class MetricLog:
         checked = self._check_metric(name)
         now_ms = int(self._now_ms())
         # Read everything first: the iterator may log itself, and other processes may write meanwhile.
-        numbers = array("d", (check_number(v, f"metric {checked!r}") for v in iter_elements(values, "values")))
-        count = len(numbers)
-        # One element more shows that a column is longer; it may be endless.
-        given = moments = None
-        if steps is not None:
-            given = array("q", map(check_step, islice(iter_elements(steps, "steps"), count + 1)))
-        if times is not None:
-            moments = array("q", map(self._given_time, islice(iter_elements(times, "times"), count + 1)))
-        if any(column is not None and len(column) != count for column in (given, moments)):
-            raise InvalidValueError(f"metric {checked!r}: steps, values and times differ in length")
-        self._store_many(checked, now_ms, numbers, given, moments)
+        columns = read_columns(checked, steps, values, times, self._given_time)
+        if columns.has_none:
+            self._pass_over(checked)
+        self._store_many(checked, now_ms, columns)
 
     @in_section
-    def _store_many(
-        self,
-        name: str,
-        now_ms: int,
-        numbers: array[float],
-        given: array[int] | None,
-        moments: array[int] | None,
-    ) -> None:
+    def _store_many(self, name: str, now_ms: int, columns: Columns) -> None:
         drain_all(self._connection.path)
-        count = len(numbers)
+        count, times = len(columns.values), columns.times
         stored = SeriesRow(self._run, name)
         with self._connection.transaction():
             self._require_running()
             following = self._next_step(name)
+            first = 0 if columns.has_steps else following
             for begin in range(0, count, MANY_AT_ONCE):
                 end = min(begin + MANY_AT_ONCE, count)
                 some_steps = (
-                    list(range(following, following + end - begin))
-                    if given is None
-                    else given[begin:end].tolist()
+                    [first + step for step in columns.steps[begin:end]]
+                    if first
+                    else [*columns.steps[begin:end]]
                 )
-                some_times = [now_ms] * (end - begin) if moments is None else moments[begin:end].tolist()
+                some_times = [now_ms] * (end - begin) if times is None else times[begin:end].tolist()
                 following = max(following, max(some_steps) + 1)
-                new = NewPoints(stored, some_steps, some_times, numbers[begin:end].tolist())
+                new = NewPoints(stored, some_steps, some_times, columns.values[begin:end].tolist())
                 _append_or_refuse(self._connection, [new])
         self._continue_after(name, following)
 
     # The slow path
 
-    def _log_slowly(self, values: Mapping[str, object], step: object, time: object) -> None:
+    def _log_slowly(
+        self, values: Mapping[str, object], step: object, time: object, *, flattening: bool = True
+    ) -> None:
         items = read_items(values, "the values of log()")
+        if flattening and not _NUMBERS.issuperset([type(value) for _, value in items]):
+            items = flatten_values(items)
         checked_step = None if step is None else check_step(step)
         time_ms = self._now_ms() if time is None else float(self._given_time(time))
         names = tuple(self._check_metric(name) for name, _ in items)
         numbers = [
-            check_number(value, f"metric {name!r}") for name, (_, value) in zip(names, items, strict=True)
+            None if value is None else check_number(value, f"metric {name!r}")
+            for name, (_, value) in zip(names, items, strict=True)
         ]
-        if len(set(names)) < len(names):  # two keys of classes of their own, which say that they differ
-            raise InvalidValueError("two names of the values of log() are the same text; give each once")
+        # Two keys of classes of their own may say that they differ, and a map may hold what a dotted name says.
+        if len(set(names)) < len(names):
+            twice = next(name for place, name in enumerate(names) if name in names[:place])
+            raise InvalidValueError(
+                f"two names of the values of log() are the same text {twice!r}; give each once"
+            )
+        if None in numbers:
+            for name in (name for name, number in zip(names, numbers, strict=True) if number is None):
+                self._pass_over(name)
+            names = tuple(name for name, number in zip(names, numbers, strict=True) if number is not None)
+            if not names and self._writer is not None:
+                return
         try:
-            self._append(names, numbers, checked_step, time_ms)
+            self._append(names, [number for number in numbers if number is not None], checked_step, time_ms)
         except (struct.error, OverflowError):
             raise InvalidValueError("the largest step of 64 bits is already logged; give a step") from None
+
+    def _pass_over(self, name: str) -> None:
+        """Say once for each metric that a value of it is None, and so is not logged."""
+        if name not in self._passed_over and len(self._passed_over) < MAX_TEMPLATES:
+            self._passed_over.add(name)
+            warn(
+                f"metric {name!r} of run {self.run_id} was None, which is not logged; this is said once,"
+                " and NaN would be logged"
+            )
 
     def _check_metric(self, name: object) -> str:
         checked = check_name(name, "metric name")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import cast
 
-from exptrack.config.tree import check_value, encode_canonical
+from exptrack.config.tree import TreeCheck, check_value, encode_canonical
 from exptrack.errors import FilterError, InvalidValueError
 from exptrack.plain import attribute, is_iterable, is_mapping, is_text, plain, reading, short_repr
 from exptrack.query.conditions import Field, Scalar
@@ -43,13 +43,13 @@ def check_parameter(value: object, field: Field, error: Callable[[str], FilterEr
             raise error(str(problem)) from None
     value = plain(value)
     if issubclass(type(value), (list, tuple)):
-        budget = [MAX_LIST + 1]  # the list itself counts too
+        check = TreeCheck(most=MAX_LIST + 1)  # the list itself counts too
         try:
             # A list of a config, to be compared with one: it may hold what a config may.
-            held = check_value(value, "", 1, budget)
+            held = check_value(value, "", 1, check)
             check_text(encode_canonical(held), "list")
         except InvalidValueError as problem:
-            if budget[0] < 0:
+            if check.left < 0:
                 raise error(f"a list holds at most {MAX_LIST:,} values; give fewer") from None
             raise error(f"a list can hold only JSON values: {problem}") from None
         assert isinstance(held, list)

@@ -46,6 +46,7 @@ __all__ = [
     "loads",
     "loads_with_lines",
     "loads_with_places",
+    "parse_override",
     "parse_value",
     "set_value",
 ]
@@ -101,7 +102,7 @@ def load(path: str | PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, 
 
 
 def parse_value(text: str) -> Value:
-    """Read the value of an override: quoted text, ``[…]`` and ``{…}`` as in a document.
+    """Read one value: quoted text, ``[…]`` and ``{…}`` as in a document.
 
     Anything else is one bare text. Without its outer blanks it may be a number, bool or null, as `classify`
     decides; otherwise it stays exactly as it is, blanks and colons included.
@@ -113,13 +114,32 @@ def parse_value(text: str) -> Value:
         SdnError: a text that starts with ``"``, ``[`` or ``{`` is not a complete value or exceeds a default
             limit of `loads` (the value counts as level 2), or a number is out of range.
     """
+    return _parse_value(text, keep_text=False)
+
+
+def parse_override(text: str) -> Value:
+    """Read the value of an override as :func:`parse_value` does, but keep text that a number would not.
+
+    ``007``, ``1_000`` and ``2026_01_31`` stay text, because a number loses their zeros and underscores. In
+    a document they are numbers.
+
+    >>> parse_override("007"), parse_override("[1_000, 1000]"), parse_override("0.5")
+    ('007', ['1_000', 1000], 0.5)
+
+    Raises:
+        SdnError: as by :func:`parse_value`.
+    """
+    return _parse_value(text, keep_text=True)
+
+
+def _parse_value(text: str, *, keep_text: bool) -> Value:
     text = _plain_text(text)
     trimmed = text.strip(" \t")
     if not trimmed.startswith(('"', "[", "{")):
-        value = classify(trimmed)
+        value = classify(trimmed, keep_text=keep_text)
         return text if isinstance(value, str) else value
     utf8(text)
-    return Reader(text, MAX_DEPTH, MAX_SCALARS, MAX_STRING).single_value()
+    return Reader(text, MAX_DEPTH, MAX_SCALARS, MAX_STRING, keep_text=keep_text).single_value()
 
 
 def loads_with_lines(

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from exptrack.errors import SdnError
 from exptrack.sdn.blocks import Block, Holder, Span
-from exptrack.sdn.scalars import ESCAPES, Value, classified, error_at
+from exptrack.sdn.scalars import ESCAPES, Value, classified, classified_whole, error_at
 
 _TAB_COLUMNS = 4
 _BLANK = (" ", "\t")
@@ -82,12 +82,20 @@ class Reader:
 
     `level` is the number of dicts, lists and tables around a value. With `trace` the reader keeps places, by
     the identity of the dict or list: `spans` of entries, `items` (the starts of list items and cells), `ends`
-    of blocks (after their last line) and `closings` of brackets.
+    of blocks (after their last line) and `closings` of brackets. `keep_text` makes no number of ``007``.
     """
 
     def __init__(
-        self, text: str, max_depth: int, max_scalars: int, max_string: int, *, trace: bool = False
+        self,
+        text: str,
+        max_depth: int,
+        max_scalars: int,
+        max_string: int,
+        *,
+        trace: bool = False,
+        keep_text: bool = False,
     ) -> None:
+        self.classify = classified_whole if keep_text else classified
         self.text = text.replace("\r\n", "\n")
         self.max_depth = max_depth
         self.max_scalars = max_scalars
@@ -223,7 +231,7 @@ class Reader:
 
     def typed(self, bare: str, at: int) -> Value:
         try:
-            value = classified(bare)
+            value = self.classify(bare)
         except ValueError as error:
             raise self.error(str(error), at) from None
         return self.limited(value, at) if isinstance(value, str) else value

@@ -27,13 +27,16 @@ _DIGITS = r"[0-9]++(?:_[0-9]++)*+"
 _INT = re.compile(rf"[+-]?{_DIGITS}")
 _MANTISSA = rf"(?:{_DIGITS}\.(?:{_DIGITS})?|\.{_DIGITS}|{_DIGITS}(?=[eE]))"
 _FLOAT = re.compile(rf"[+-]?{_MANTISSA}(?:[eE][+-]?[0-9]++)?")
+_LOSES = re.compile(r"[+-]?0[0-9]|.*_")  # a number that begins with a needless zero, or has an underscore
 _NUMBER_START = frozenset("+-.0123456789")
 _WORDS: dict[str, Value] = {"true": True, "false": False, "null": None, "nil": None}
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"'}
 
 
-def classify(text: str) -> Value:
+def classify(text: str, *, keep_text: bool = False) -> Value:
     """Return the value of a bare text without outer blanks: bool, null, int, float or the text.
+
+    With `keep_text`, ``007`` and ``1_000`` are text.
 
     >>> [classify(text) for text in ("1_000", "1e-3", ".5", "2.1.0", "True", "nil")]
     [1000, 0.001, 0.5, '2.1.0', 'True', None]
@@ -43,7 +46,7 @@ def classify(text: str) -> Value:
     """
     text = check_text(text, "an SDN value")
     try:
-        return classified(text)
+        return classified_whole(text) if keep_text else classified(text)
     except ValueError as error:
         raise SdnError(str(error), line=1, column=1, source=text) from None
 
@@ -64,6 +67,16 @@ def classified(text: str) -> Value:
     if math.isinf(number):
         raise ValueError("a number too large for a float")
     return number
+
+
+def classified_whole(text: str) -> Value:
+    """Return the value of a bare text as :func:`classified` does, but no number that loses something of it.
+
+    Leading zeros and underscores mean something in an id, a date or a version. So these texts stay text.
+    """
+    value = classified(text)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return text if is_number and _LOSES.match(text) else value
 
 
 def utf8(text: str) -> bytes:

@@ -501,7 +501,7 @@ def command_words(command: Sequence[str], params: Mapping[str, Any]) -> list[str
 
 def _format_override(value: object) -> str:
     """Return the text that an override reads as this value; unquoted if possible, as it may name a file."""
-    if isinstance(value, str) and not value.startswith(('"', "[", "{")) and sdn.parse_value(value) == value:
+    if isinstance(value, str) and not value.startswith(('"', "[", "{")) and sdn.parse_override(value) == value:
         return value
     return sdn.dumps({"value": value}).partition(" ")[2].rstrip("\n")  # type: ignore[dict-item]
 

@@ -62,6 +62,8 @@ FROM run AS r JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
 """
 HAS_RESUMED = "SELECT EXISTS (SELECT 1 FROM event WHERE run = ? AND kind = 'resume')"
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
+ON_ERROR_VARIABLE = "EXPTRACK_ON_ERROR"
+ON_ERROR = ("raise", "warn")
 LONG_AGO_MS = 1000  # a run that began earlier is heard of at once, not at its first heartbeat
 
 _P = ParamSpec("_P")
@@ -91,6 +93,7 @@ def start_run(
     system_metrics: bool | float = False,
     external_id: str | None = None,
     at_exit: str = "interrupt",
+    on_error: str | None = None,
     started_at: datetime | None = None,
     code: Mapping[str, object] | None = None,
     environment: Mapping[str, object] | None = None,
@@ -105,6 +108,7 @@ def start_run(
     """
     sample_every_s = _check_sampling(system_metrics)
     completes = _check_at_exit(at_exit)
+    kind = _choose_kind(on_error)
     given = None
     if any(one is not None for one in (started_at, code, environment, lease_s)) or owner is not PROCESS:
         from exptrack.tracking.elsewhere import read_elsewhere
@@ -133,9 +137,9 @@ def start_run(
     )
     new, began_s, run_id = _choose_start(new, None if given is None else given.started_at)
     if given is not None and given.lease_s is not None:
-        result = _begin_lease(connection, run_id, new, given.lease_s, trial)
+        result = _begin_lease(connection, run_id, new, given.lease_s, trial, kind)
     else:
-        result = _begin_run(connection, run_id, new, began_s, trial)
+        result = _begin_run(connection, run_id, new, began_s, trial, kind)
         result._completes_at_exit = completes
         result._sample_system(sample_every_s)
     _tell_address(result)
@@ -174,22 +178,32 @@ def _choose_start(new: NewRun, given: datetime | None) -> tuple[NewRun, float, s
 
 @in_section
 @_hold_journal
-def _begin_run(connection: Connection, run_id: str, new: NewRun, began_s: float, trial: int | None) -> Run:
-    result = _insert(connection, run_id, new, trial, int((steady_s() - began_s) * 1000), None)
+def _begin_run(
+    connection: Connection, run_id: str, new: NewRun, began_s: float, trial: int | None, kind: type[Run]
+) -> Run:
+    result = _insert(connection, run_id, new, trial, int((steady_s() - began_s) * 1000), None, kind)
     result._go_live(began_s, duration_ms=0, time_ms=0, resumed=False)
     return result
 
 
 @in_section
-def _begin_lease(connection: Connection, run_id: str, new: NewRun, lease_s: float, trial: int | None) -> Run:
+def _begin_lease(
+    connection: Connection, run_id: str, new: NewRun, lease_s: float, trial: int | None, kind: type[Run]
+) -> Run:
     before_ms = max(0, (datetime.now(UTC) - new.started_at) // MILLISECOND)
-    result = _insert(connection, run_id, new, trial, before_ms, lease_s)
+    result = _insert(connection, run_id, new, trial, before_ms, lease_s, kind)
     result._block_pid = os.getpid()
     return result
 
 
 def _insert(
-    connection: Connection, run_id: str, new: NewRun, trial: int | None, before_ms: int, lease_s: float | None
+    connection: Connection,
+    run_id: str,
+    new: NewRun,
+    trial: int | None,
+    before_ms: int,
+    lease_s: float | None,
+    kind: type[Run],
 ) -> Run:
     """Write the rows of a run that began `before_ms` milliseconds ago. Commits."""
     with connection.transaction():
@@ -200,7 +214,7 @@ def _insert(
                 connection.execute(BEAT, (utc_text(), before_ms, run))
         if trial is not None:
             join_run(connection, trial, run_id)
-    return Run(connection, run, run_id, new.started_at, new.config)
+    return kind(connection, run, run_id, new.started_at, new.config)
 
 
 def resume_run(
@@ -210,19 +224,21 @@ def resume_run(
     take_over: bool = False,
     system_metrics: bool | float = False,
     at_exit: str = "interrupt",
+    on_error: str | None = None,
     owner: str = PROCESS,
     lease_s: float | None = None,
 ) -> Run:
     """Reopen a run; see :meth:`exptrack.Archive.resume_run`."""
     sample_every_s = _check_sampling(system_metrics)
     completes = _check_at_exit(at_exit)
+    kind = _choose_kind(on_error)
     take_over = check_flag(take_over, "take_over")
     if lease_s is not None or owner is not PROCESS:
         from exptrack.tracking.elsewhere import check_lease
 
         lease_s = check_lease(owner, lease_s)
         _refuse_sampling(sample_every_s, lease_s)
-    result = _reopen_run(connection, run_id, take_over, lease_s)
+    result = _reopen_run(connection, run_id, take_over, lease_s, kind)
     result._completes_at_exit = completes
     result._sample_system(sample_every_s)
     _tell_address(result)
@@ -231,7 +247,9 @@ def resume_run(
 
 @in_section
 @_hold_journal
-def _reopen_run(connection: Connection, run_id: object, take_over: bool, lease_s: float | None) -> Run:
+def _reopen_run(
+    connection: Connection, run_id: object, take_over: bool, lease_s: float | None, kind: type[Run]
+) -> Run:
     interrupt_dead_runs(connection)
     if take_over:
         _store_points_of_owner(connection, run_id)
@@ -247,7 +265,7 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool, lease_s
         config = read_exp_config(connection, run).interpolate(lazily=True)
         reopen(connection, run, row["status"], lease_s=lease_s)
         last_ms = connection.value(LAST_TIME, (run,))
-    result = open_run(connection, run)
+    result = open_run(connection, run, kind)
     result._set_fixed(config=config)
     if lease_s is not None:
         result._block_pid = os.getpid()
@@ -319,13 +337,26 @@ def _check_at_exit(at_exit: str) -> bool:
     return completes
 
 
+def _choose_kind(on_error: str | None) -> type[Run]:
+    """Return the class of the handle, by what becomes of errors: as the argument says, else the environment."""
+    if on_error is None:
+        chosen = check_choice(os.environ.get(ON_ERROR_VARIABLE) or "raise", ON_ERROR_VARIABLE, ON_ERROR)
+    else:
+        chosen = check_choice(on_error, "on_error", ON_ERROR)
+    if chosen == "raise":
+        return Run
+    from exptrack.tracking.lenient import LenientRun
+
+    return LenientRun
+
+
 @decoding_rows
-def open_run(connection: Connection, run: int) -> Run:
+def open_run(connection: Connection, run: int, kind: type[Run] = Run) -> Run:
     """Return a handle that does not own its run: the run has ended, or another process writes it."""
     row = connection.one(RUN_STATE, (run,))
     if row is None:
         raise RunNotFoundError(str(run), str(connection.path))
-    return Run(connection, run, row["run_id"], moment(row["started_at"]), read_exp_config(connection, run))
+    return kind(connection, run, row["run_id"], moment(row["started_at"]), read_exp_config(connection, run))
 
 
 def recover_journals(

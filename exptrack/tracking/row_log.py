@@ -94,12 +94,18 @@ def _read_rows(run: MetricLog, rows: Iterable[Any]) -> dict[str, MetricRows]:
             name = remove_secrets_of_name(check_name(given, "metric name"))
             if type(given) is str:
                 names[given] = name
+        number = None if value is None else check_number(value, f"metric {name!r}")
+        step = None if step is None else check_step(step)
+        time_ms = now_ms if time is None else run._given_time(time)
+        if number is None:
+            run._pass_over(name)
+            continue
         columns = found.get(name)
         if columns is None:
             columns = found[name] = MetricRows([], [], [])
-        columns.values.append(check_number(value, f"metric {name!r}"))
-        columns.steps.append(None if step is None else check_step(step))
-        columns.times_ms.append(now_ms if time is None else run._given_time(time))
+        columns.values.append(number)
+        columns.steps.append(step)
+        columns.times_ms.append(time_ms)
     return found
 
 

@@ -27,6 +27,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -126,7 +127,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The copy logs to the run by commits, and leaves it to the process that owns it.
-        return _unpickle, (self._connection, self.run_id)
+        return unpickle_run, (self._connection, self.run_id)
 
     def __copy__(self) -> Run:
         return self
@@ -155,7 +156,9 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
 
             folder = str(self._connection.path.parent)
             try:
-                self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
+                # Of this class: the sampler tells of errors itself.
+                log, report = partial(Run.log, self), partial(Run.append_event, self)
+                self._sampler = SystemSampler(log, report, folder=folder, interval_s=every_s)
             except Exception as error:  # no thread is left, for instance; the run goes on
                 warn(f"run {self.run_id} logs no system metrics: {error}")
 
@@ -533,12 +536,13 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         return (self._left is not None or (forked and error is not None)) and self._has_heirs()
 
 
-def _unpickle(connection: Connection, run_id: str) -> Run:
+def unpickle_run(connection: Connection, run_id: str, kind: type[Run] = Run) -> Run:
+    """Return a handle on a run in another process."""
     row = connection.one(RUN_BY_ID, (run_id,))
     if row is None:
         raise RunNotFoundError(run_id, str(connection.path))
     config = read_exp_config(connection, row["id"]).interpolate(lazily=True)
-    return Run(connection, row["id"], run_id, moment(row["started_at"]), config)
+    return kind(connection, row["id"], run_id, moment(row["started_at"]), config)
 
 
 # Set by the signal handler: inside a coroutine the block sees CancelledError, not the exception of the handler.

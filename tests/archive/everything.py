@@ -125,7 +125,13 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
             archive.sql("SELECT 1"),
             archive.create_view("v", ["config.lr"]),
         ],
-        [archive.get_run(recorded).config, config, first.artifacts, first.artifacts.list_artifacts()],
+        [
+            archive.get_run(first).config.deep,
+            archive.get_run(recorded).config,
+            config,
+            first.artifacts,
+            first.artifacts.list_artifacts(),
+        ],
         [first.artifacts.list_files("tree"), archive.lineage(first), second.inputs, second.notes],
         [
             second.artifacts.remove("gone"),

@@ -15,4 +15,4 @@ def secret_config(folder: Path) -> ExpConfig:
         "token: ${env:CANARY}\nurl: https://u:${env:CANARY}@host/x\n"
         'again: ${config:token}\nlist: ["${env:CANARY}", "${config:url}"]\n'
     )
-    return load_exp_config(folder / "c", ["extra=${env:CANARY}", 'deep.er={a: "${env:CANARY}"}'])
+    return load_exp_config(folder / "c", ["+extra=${env:CANARY}", '+deep.er={a: "${env:CANARY}"}'])

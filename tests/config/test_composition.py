@@ -54,7 +54,7 @@ def told(config: ExpConfig) -> dict[str, str]:
 
 
 def test_base_then_selected_files_then_overrides_the_later_wins(lab: Path) -> None:
-    overrides = ["optim.lr=3e-4", "model=resnet", "optim=adam", "model.depth=18", "new.key=x"]
+    overrides = ["optim.lr=3e-4", "model=resnet", "optim=adam", "model.depth=18", "+new.key=x"]
     config = load_exp_config(lab, overrides)
     assert config.values == {
         "seed": 1,
@@ -82,7 +82,8 @@ def test_every_key_says_what_set_it(lab: Path) -> None:
 
 
 def test_an_override_that_selects_no_file_sets_its_key(lab: Path) -> None:
-    config = load_exp_config(lab, ["seed=2", "note=resnet", "data=/mnt/x", "empty=", "list=[1, 2]", "a=b=c"])
+    overrides = ["seed=2", "note=resnet", "data=/mnt/x", "empty=", "list=[1, 2]", "a=b=c"]
+    config = load_exp_config(lab, overrides, strict=False)
     assert [config.get(key) for key in ("seed", "note", "data", "empty", "list", "a")] == [
         2,
         "resnet",
@@ -92,6 +93,90 @@ def test_an_override_that_selects_no_file_sets_its_key(lab: Path) -> None:
         "b=c",
     ]
     assert load_exp_config(lab, ["model={name: x}"]).get("model") == {"name": "x"}
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("optim.l=0.5", "'optim.l' to override, and +optim.l=0.5 would add it; did you mean 'optim.lr'?"),
+        ("optm.lr=0.5", "'optm.lr' to override, and +optm.lr=0.5 would add it; did you mean 'optim.lr'?"),
+        ("lr=0.5", "'lr' to override, and +lr=0.5 would add it; did you mean 'optim.lr'?"),
+        ("sed=2", "did you mean 'seed'?"),
+        ("blocks[1].wdth=2", "did you mean 'blocks[1].width'?"),
+        ("layers[0]=2", "there is no key 'layers[0]' to override"),
+        ("~seed=1", "there is no key '~seed' to override"),
+    ],
+)
+def test_an_override_of_an_unknown_key_is_refused(lab: Path, override: str, hint: str) -> None:
+    text = (lab / "config.sdn").read_text() + "blocks: [{width: 1}, {width: 2}]\n"
+    write(lab, config=text)
+    with pytest.raises(ConfigError) as caught:
+        load_exp_config(lab, [override])
+    assert hint in str(caught.value)
+    assert caught.value.key == override.partition("=")[0]
+    with pytest.raises(InvalidTypeError):
+        load_exp_config(lab, [override], strict="no")  # type: ignore[arg-type]
+    if "layers" in override:
+        for overrides, strict in ((["+layers[0]=2"], True), (["layers[0]=2"], False)):
+            with pytest.raises(ConfigError, match="no list 'layers'"):
+                load_exp_config(lab, overrides, strict=strict)
+        return
+    added = load_exp_config(lab, [f"+{override}"])
+    assert load_exp_config(lab, [override], strict=False) == added
+    assert added != load_exp_config(lab)
+
+
+def test_a_plus_adds_a_key_or_sets_one_that_is_there(lab: Path) -> None:
+    overrides = ["+new=1", "new=2", "++optim.lr=0.5", "+model=resnet", "+ spaced =3"]
+    config = load_exp_config(lab, overrides)
+    found = [config.get(key) for key in ("new", "optim.lr", "model.name", "spaced")]
+    assert found == [2, 0.5, "resnet", 3]
+    assert config.overrides == ("+new=1", "new=2", "++optim.lr=0.5", "+model=resnet", "+spaced=3")
+    assert load_exp_config(lab, config.overrides) == config
+    assert told(config)["new"] == "override new=2"
+    for wrong in ("+=1", "+", "++ =1"):
+        with pytest.raises(ConfigError, match="not an override"):
+            load_exp_config(lab, [wrong])
+
+
+def test_defaults_declare_keys_too(tmp_path: Path) -> None:
+    write(tmp_path, config="a: 1\n")
+    defaults = {"optim": {"lr": 0.1}, "layers": [1, 2]}
+    config = load_exp_config(tmp_path, ["optim.lr=0.5", "layers[1]=9", "optim={x: 1}"], defaults=defaults)
+    assert config.values == {"optim": {"x": 1}, "layers": [1, 9], "a": 1}
+    with pytest.raises(ConfigError, match=r"optim\.lr"):
+        load_exp_config(tmp_path, ["optim.l=0.5"], defaults=defaults)
+
+
+def test_a_secret_of_an_unknown_key_is_not_shown(lab: Path) -> None:
+    with pytest.raises(ConfigError, match="api_token") as caught:
+        load_exp_config(lab, ["api_token=tok-Zk3mQ9xYw"])
+    assert "Zk3mQ9xYw" not in str(caught.value)
+    config = load_exp_config(lab, ["+api_token=tok-Zk3mQ9xYw"])
+    assert config["api_token"] == "tok-Zk3mQ9xYw"
+    assert "Zk3mQ9xYw" not in repr((config, config.overrides, config.sources))
+
+
+def test_text_that_a_number_would_lose_something_of_stays_text(lab: Path) -> None:
+    texts = {
+        "007": "007",
+        "1_000": "1_000",
+        "2026_01_31": "2026_01_31",
+        "0.5": 0.5,
+        "7": 7,
+        "[007, 7]": ["007", 7],
+    }
+    for text, value in texts.items():
+        assert exactly(load_exp_config(lab, [f"seed={text}"])["seed"]) == exactly(value)
+    write(lab, config="seed: 1_000\n")
+    assert load_exp_config(lab)["seed"] == 1000  # a file is read as SDN has it
+
+
+def test_a_misspelt_choice_of_a_group_that_the_config_lacks_is_refused_as_one(lab: Path) -> None:
+    write(lab, configs__data__mnist="root: x\n")
+    with pytest.raises(ConfigError, match="did you mean 'mnist'"):
+        load_exp_config(lab, ["data=mnis"])
+    assert load_exp_config(lab, ["+data=mnis"])["data"] == "mnis"
 
 
 def test_a_misspelt_choice_is_refused_not_set(lab: Path) -> None:
@@ -324,9 +409,9 @@ def test_a_file_and_overrides_compose_as_the_same_in_code(tree: dict[str, Any], 
                 expected = expected.with_override(path, text)
         except ConfigError:
             with pytest.raises(ConfigError):
-                load_exp_config(folder, overrides)
+                load_exp_config(folder, overrides, strict=False)
             return
-        config = load_exp_config(folder, overrides)
+        config = load_exp_config(folder, overrides, strict=False)
         text = Path(folder, "config.sdn").read_bytes().decode()
     assert exactly(config.values) == exactly(expected.values)
     assert config.hash() == expected.hash()

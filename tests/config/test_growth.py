@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +97,7 @@ def test_an_override_that_the_command_line_would_hide_is_hidden() -> None:
     assert config.stored_values["api_token"] == "***"
 
 
-@pytest.mark.parametrize("values", [5, [1], {"x": math.nan}, {"x": {1: 2}}, {"x": object()}])
+@pytest.mark.parametrize("values", [5, [1], {"x": {(1, 2): 2}}, {"x": object()}])
 def test_what_a_config_cannot_hold_is_refused(values: object) -> None:
     with pytest.raises(ConfigError):
         lay(values)

@@ -214,7 +214,7 @@ def test_defaults_that_hold_secrets_are_seen_whole_and_stored_as_references(
     (tmp_path / "config.sdn").write_text("copy: ${config:token}\n")
     omegaconf = OmegaConf.create({"token": "${oc.env:SECRET}"})
     for defaults in (omegaconf, load_exp_config(tmp_path / "below.sdn")):
-        config = load_exp_config(tmp_path, ["more=${config:token}!"], defaults=defaults)
+        config = load_exp_config(tmp_path, ["+more=${config:token}!"], defaults=defaults)
         assert set(config.values.values()) == {"kanarienvogel-3", "kanarienvogel-3!"}
         assert "kanarienvogel" not in f"{config!r}{config.to_sdn()}{config.canonical()}{config.sources}"
         assert "kanarienvogel" not in config.mask("refused: kanarienvogel-3")
@@ -232,7 +232,7 @@ def test_a_run_takes_them_all(archive: Archive) -> None:
 
 @pytest.mark.parametrize(
     "thing",
-    [5, "text", [1], object(), Train, Net, argparse.Namespace(f=print), Net(float("nan"))],  # type: ignore[arg-type]
+    [5, "text", [1], object(), Train, Net, argparse.Namespace(f=print), Net(len)],  # type: ignore[arg-type]
 )
 def test_what_holds_no_settings_is_refused(thing: Any) -> None:
     with pytest.raises(ConfigError):

@@ -232,7 +232,7 @@ def test_a_killed_run_leaves_no_secret_in_the_wal(tmp_path: Path) -> None:
     (tmp_path / "config.sdn").write_text("token: ${env:CANARY}\n")
     code = (
         "import exptrack, os, signal\n"
-        "run = exptrack.start_run(exptrack.load_exp_config('.', ['again=${env:CANARY}']))\n"
+        "run = exptrack.start_run(exptrack.load_exp_config('.', ['+again=${env:CANARY}']))\n"
         "assert len(run.config.get('again')) > 9\n"
         "run.log({'x': 1.0})\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

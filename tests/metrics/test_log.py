@@ -93,7 +93,6 @@ def test_numbers_of_every_kind(archive: Archive, value: Any, stored: float) -> N
     "value",
     [
         "0.5",
-        None,
         1j,
         [1.0],
         b"1",

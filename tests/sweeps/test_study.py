@@ -378,7 +378,7 @@ def test_the_best_trial_meets_its_constraints(archive: Archive) -> None:
         lambda archive: archive.create_study("s", metric=["a", "b"]),
         lambda archive: archive.create_study("s", sampler=3),
         lambda archive: archive.create_study("s", pruner=object()),
-        lambda archive: archive.create_study("s", base={"x": math.nan}),
+        lambda archive: archive.create_study("s", base={"x": object()}),
         lambda archive: archive.create_study("s", sampler="tpe2").optimize(parabola, 1),
         lambda archive: archive.create_study("s", pruner="BasePruner").optimize(parabola, 1),
         lambda archive: archive.create_study("s", sampler=Sampler.tpe(wrong=1)).optimize(parabola, 1),

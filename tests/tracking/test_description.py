@@ -182,7 +182,7 @@ def test_what_is_wrong_of_attributes_is_refused_and_nothing_stored(archive: Arch
             ("k", 2**63),
             ("k", object()),
             ("k", [math.nan]),
-            ("k", {1: 2}),
+            ("k", {(1, 2): 2}),
             ("k", "\ud800"),
             ("k", b"bytes"),
         ):

@@ -213,7 +213,7 @@ def test_a_reason_and_a_script_are_stored_without_secrets_and_paths(archive: Arc
 
 BAD: dict[str, tuple[Any, type[Exception]]] = {
     "no record": ({"lr": 1}, InvalidTypeError),
-    "config": (RecordedRun({"x": NAN}, BEGIN), ConfigError),
+    "config": (RecordedRun({"x": object()}, BEGIN), ConfigError),
     "config type": (RecordedRun(5, BEGIN), ConfigError),
     "start": (RecordedRun({}, "2024-01-01"), InvalidTypeError),  # type: ignore[arg-type]
     "too early": (RecordedRun({}, datetime(1969, 12, 31, tzinfo=UTC)), InvalidValueError),
@@ -263,7 +263,7 @@ def test_batches_before_one_that_fails_stay_and_are_told_of(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recording, "RUNS_AT_ONCE", 3)
-    records = [RecordedRun({"n": n}, BEGIN) for n in range(7)] + [RecordedRun({"n": NAN}, BEGIN)]
+    records = [RecordedRun({"n": n}, BEGIN) for n in range(7)] + [RecordedRun({"n": object()}, BEGIN)]
     with pytest.raises(ConfigError) as caught:
         archive.record_runs(records)
     assert caught.value.__notes__ == ["in record 7 (from 0); only the first 6 are stored"]

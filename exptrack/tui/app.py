@@ -1,0 +1,597 @@
+"""The view itself: the screen, the keys, and what is read when.
+
+Invariants: each reading replaces the one before it that it makes void. Only what can be seen is read. The
+terminal is left as it was, however the view ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.widgets import Static
+
+from exptrack import ExptrackError, FilterError, RunNotFoundError
+from exptrack.terminal.console import format_count, format_size, safe
+from exptrack.tui import edits, frame, prompt, reading, side
+from exptrack.tui.charts import Charts, DrawnRun
+from exptrack.tui.dialogs import ConfirmScreen, HelpScreen
+from exptrack.tui.frame import TABS
+from exptrack.tui.look import CSS, LEAST_COLUMNS, LEAST_LINES
+from exptrack.tui.marks import MOST_MARKS, Marks
+from exptrack.tui.orders import list_sorted, split_fields, turn_order
+from exptrack.tui.page_view import PageView
+from exptrack.tui.prompt import Prompt, Question
+from exptrack.tui.reading import RunsQuestion
+from exptrack.tui.run_list import RunList
+from exptrack.tui.source import Look, Source
+
+LOOK_S = 0.5
+REST = 5  # times what a look took, so that looking takes a sixth of a core at most
+SILENCE_S = 2.0  # between two looks at a file that cannot be read
+SETTLE_S = 0.06  # the cursor rests so long before a run is read
+MESSAGE_S = 6.0
+FIRST_RUNS = 100
+MARKED_AT_ONCE = 5
+HINTS = "/ filter  f find  s sort  c columns  space mark  tab other side  z zoom  ? keys  q quit"
+
+
+class ArchiveView(App[int]):
+    """Shows the runs of an archive on the left, and one or several of them on the right."""
+
+    CSS = CSS
+    TITLE = "exptrack"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "leave", show=False, priority=True),
+        Binding("q", "leave", show=False),
+        Binding("question_mark", "show_keys", show=False),
+        Binding("slash", "ask('filter')", show=False),
+        Binding("f", "find", show=False),
+        Binding("s", "ask('order')", show=False),
+        Binding("r", "turn_order", show=False),
+        Binding("c", "ask('columns')", show=False),
+        Binding("m", "mark_first", show=False),
+        Binding("u", "unmark_all", show=False),
+        Binding("t", "ask_edit('tag')", show=False),
+        Binding("n", "ask_edit('note')", show=False),
+        Binding("e", "ask_edit('rename')", show=False),
+        Binding("d", "delete", show=False),
+        Binding("x", "change_axis", show=False),
+        Binding("y", "change_scale", show=False),
+        Binding("z", "zoom_side", show=False),
+        Binding("enter", "zoom_side", show=False),
+        Binding("escape", "take_back", show=False),
+        Binding("ctrl+r", "read_again", show=False),
+        Binding("left_square_bracket", "turn_tab(-1)", show=False),
+        Binding("right_square_bracket", "turn_tab(1)", show=False),
+        *(Binding(str(place), f"show_tab({place - 1})", show=False) for place in range(1, len(TABS) + 1)),
+    ]
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source = source
+        self._colour = "NO_COLOR" not in os.environ
+        self._marks = Marks()
+        self._question = RunsQuestion()
+        self._columns = ""
+        self._metric_text = ""
+        self._tab = 0
+        self._shown: tuple[str, ...] = ()  # the run ids on the right side
+        self._counts: dict[str, int] = {}
+        self._problem = ""
+        self._is_editing = False
+        self._is_leaving = False
+        self._message = ""
+        self._loop_of_view: asyncio.AbstractEventLoop | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out the screen."""
+        yield Static(id="head", markup=False)
+        yield Static(id="asked", markup=False)
+        yield Prompt(id="prompt")
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                yield Static(id="list-head", markup=False)
+                yield RunList(self._marks, colour=self._colour, id="runs")
+            with Vertical(id="right"):
+                yield Static(id="run-head", markup=False)
+                yield Static(id="tabs", markup=False)
+                yield Charts(colour=self._colour, id="charts")
+                yield PageView(id="page")
+        yield Static(id="foot", markup=False)
+        yield Static(id="small", markup=False)
+
+    @property
+    def is_editing(self) -> bool:
+        """Whether a change is being stored."""
+        return self._is_editing
+
+    @property
+    def runs(self) -> RunList:
+        """The list of runs."""
+        return self.query_one("#runs", RunList)
+
+    @property
+    def charts(self) -> Charts:
+        """The charts."""
+        return self.query_one("#charts", Charts)
+
+    @property
+    def page(self) -> PageView:
+        """The page of text."""
+        return self.query_one("#page", PageView)
+
+    @property
+    def prompt(self) -> Prompt:
+        """The line in which the user writes."""
+        return self.query_one("#prompt", Prompt)
+
+    def on_mount(self) -> None:
+        """Read the first runs, and begin to look for changes."""
+        self._loop_of_view = asyncio.get_running_loop()
+        self.runs.focus()
+        self._forget(self._message)
+        self._write_frame()
+        self._list_runs(self._question, self._columns)
+        self._watch()
+
+    def on_resize(self, event: Resize) -> None:
+        """Say so if the terminal is too small."""
+        is_small = event.size.width < LEAST_COLUMNS or event.size.height < LEAST_LINES
+        self.screen_stack[0].set_class(is_small, "small")
+        words = (
+            f"{event.size.width} × {event.size.height} is too small; {LEAST_COLUMNS} × {LEAST_LINES} is enough"
+        )
+        self._set("small", Text(words))
+        self.call_after_refresh(self._write_frame)
+
+    # The list of runs
+
+    @work(exclusive=True, group="list")
+    async def _list_runs(self, question: RunsQuestion, columns: str) -> None:
+        """Read a list of runs: the first ones, then the place of every run, then which metric tells most."""
+        is_first = not self.runs.fields and not columns
+        try:
+            fields = split_fields(columns) or self._fields_of(question)
+            found = await self._source.read(
+                lambda archive: reading.read_first(archive, question, fields, FIRST_RUNS)
+            )
+            self._question, self._columns = question, columns
+            self.prompt.close()
+            self.runs.focus()
+            self.runs.show_first(found, fields)
+            self._write_frame()
+            index = await self._source.read(partial(reading.read_index, question=question))
+            self.runs.show_index(index)
+            if is_first and not fields:
+                metric = await self._source.read(reading.choose_metric_field)
+                if metric is not None:
+                    self._show_fields((metric,))
+        except FilterError as error:
+            if self.prompt.question is None:
+                self._complain(error)
+            else:
+                self.prompt.show_problem(str(error))
+        except ExptrackError as error:
+            self._complain(error)
+        self._write_frame()
+
+    def _fields_of(self, question: RunsQuestion) -> tuple[str, ...]:
+        """Return the fields that are shown for an order: those it sorts by, before those shown until now."""
+        sorted_by = [one for one in list_sorted(question.order) if "." in one]
+        return tuple(dict.fromkeys((*sorted_by, *self.runs.fields)))[:4]
+
+    def _show_fields(self, fields: tuple[str, ...]) -> None:
+        self.runs.fields = fields
+        self._read_rows(self.runs.row_ids_in_view)
+
+    @work(group="rows")
+    async def _read_rows(self, row_ids: list[int]) -> None:
+        fields = self.runs.fields
+        try:
+            rows = await self._source.read(lambda archive: reading.read_listed(archive, row_ids, fields))
+        except ExptrackError as error:
+            self._complain(error)
+            return
+        if fields == self.runs.fields:
+            self.runs.show_rows(row_ids, rows)
+
+    @work(exclusive=True, group="list")
+    async def _list_again(self) -> None:
+        """Read the places of the runs again; what is on the screen stays there."""
+        question = self._question
+        try:
+            self.runs.show_index(await self._source.read(partial(reading.read_index, question=question)))
+        except ExptrackError as error:
+            self._complain(error)
+        self._write_frame()
+
+    def on_run_list_wanted(self, event: RunList.Wanted) -> None:
+        """Read rows that come into view."""
+        self._read_rows(event.row_ids)
+
+    def on_run_list_chosen(self) -> None:
+        """Show another run on the right."""
+        self._show()
+
+    def on_run_list_marked(self, event: RunList.Marked) -> None:
+        """Show the curves of the marked runs."""
+        if event.is_full:
+            self._tell(f"{MOST_MARKS} runs are marked; u takes off all marks")
+        self._show()
+
+    # The right side
+
+    def _show(self, *, from_top: bool = True) -> None:
+        self._write_frame()
+        self._read_side(from_top)
+
+    @work(exclusive=True, group="side")
+    async def _read_side(self, from_top: bool) -> None:
+        """Read and show what the chosen tab shows of the chosen runs."""
+        if from_top:
+            await asyncio.sleep(SETTLE_S)
+        runs, tab = side.choose_runs(self.runs.chosen, self._marks), TABS[self._tab]
+        if not runs:
+            self._shown = ()
+            self.charts.show_words("no run is chosen")
+            self.page.show_page(lambda _width: [Text("no run is chosen", style="dim")], from_top=True)
+            return
+        self._shown = tuple(one.run_id for one in runs)
+        try:
+            if tab == "charts":
+                await self._read_charts(runs)
+            else:
+                write = await side.read_page(self._source, tab, runs, self._metric_text, colour=self._colour)
+                self.page.show_page(write, from_top=from_top)
+        except RunNotFoundError:
+            self._say_in_place(tab, "this run is gone")
+        except ExptrackError as error:
+            self._say_in_place(tab, str(error).split("\n")[0])
+        self._write_frame()
+
+    async def _read_charts(self, runs: list[DrawnRun]) -> None:
+        run_ids, view, text = [one.run_id for one in runs], self.charts.view, self._metric_text
+        metrics = await self._source.read(lambda archive: reading.read_metrics(archive, run_ids, text))
+        names, buckets = self.charts.choose_names(metrics), self.charts.buckets
+        if not names:
+            self.charts.show_words(f"no metric has {text!r} in its name" if text else "no metrics yet")
+            return
+        curves = await self._source.read(
+            lambda archive: reading.read_curves(
+                archive, run_ids, names, buckets=buckets, by=view.by, window=view.window
+            )
+        )
+        self.charts.show_curves(metrics, runs, curves)
+
+    def _say_in_place(self, tab: str, words: str) -> None:
+        if tab == "charts":
+            self.charts.show_words(words)
+        else:
+            self.page.show_page(lambda _width: [Text(safe(words), style="yellow")], from_top=True)
+
+    def on_charts_wanted(self) -> None:
+        """Read the curves that come into view."""
+        if TABS[self._tab] == "charts":
+            self._show(from_top=False)
+
+    # What happens meanwhile
+
+    @work(group="watch")
+    async def _watch(self) -> None:
+        """Look for changes until the view ends."""
+        while True:
+            began = time.monotonic()
+            try:
+                look = await self._source.look()
+            except ExptrackError as error:
+                self._problem = str(error).split("\n")[0]
+                self._write_frame()
+                await asyncio.sleep(SILENCE_S)
+                continue
+            self._take_in(look)
+            await asyncio.sleep(max(LOOK_S, REST * (time.monotonic() - began)))
+
+    def _take_in(self, look: Look) -> None:
+        """Show what a look found."""
+        if self._problem:
+            self._problem = ""
+            self._tell("the file can be read again")
+        if look.is_new:
+            self._marks.clear()
+            self._list_runs(self._question, self._columns)
+        if look.counts is not None:
+            self._counts = look.counts
+        for row_id in look.changes.removed:
+            self._marks.remove(row_id)
+        if look.changes:
+            in_view = self.runs.forget((*look.changes.changed, *look.changes.removed))
+            if in_view:
+                self._read_rows(in_view)
+            self._list_again()
+            self._show_changed(look)
+        self._write_frame()
+
+    def _show_changed(self, look: Look) -> None:
+        """Read the right side again if it shows a run that has changed."""
+        chosen = self.runs.chosen
+        row_ids = {one.row_id for one in self._marks.all} | ({chosen.row_id} if chosen is not None else set())
+        gone = len(self._shown) != len(side.choose_runs(self.runs.chosen, self._marks))
+        if gone or row_ids.intersection(look.changes.changed):
+            self._show(from_top=False)
+
+    # Asking
+
+    def action_ask(self, name: str) -> None:
+        """Ask for a filter, an order or columns."""
+        held = {"filter": self._question.where, "order": self._question.order, "columns": self._columns}
+        self._begin_asking(prompt.QUESTIONS[name], held[name])
+
+    def action_find(self) -> None:
+        """Ask for a text that runs hold, or that names of metrics do."""
+        if self.runs.has_focus:
+            self._begin_asking(prompt.FIND, self._question.find)
+        else:
+            self._begin_asking(prompt.FIND_METRICS, self._metric_text)
+
+    def action_ask_edit(self, name: str) -> None:
+        """Ask for what changes the marked runs, or the chosen one."""
+        runs = self._runs_to_edit()
+        if not runs or not self._may_edit():
+            return
+        question = prompt.QUESTIONS[name]
+        chosen = self.runs.chosen
+        if question == prompt.RENAME:
+            if chosen is not None:
+                label = f"new name of {chosen.run_id[-8:]}"
+                self._begin_asking(question._replace(label=label), chosen.name or "")
+            return
+        self._begin_asking(
+            question._replace(label=f"{question.label} for {format_count(len(runs), 'run')}"), ""
+        )
+
+    def _begin_asking(self, question: Question, text: str) -> None:
+        self.prompt.ask(question, text)
+        self._write_frame()
+
+    def _end_asking(self) -> None:
+        self.prompt.close()
+        self.runs.focus()
+        self._write_frame()
+
+    def on_prompt_left(self) -> None:
+        """Ask no more."""
+        self._end_asking()
+
+    def on_prompt_edited(self, event: Prompt.Edited) -> None:
+        """Help with what is written."""
+        self._help(event.question, event.text, event.cursor)
+
+    @work(exclusive=True, group="help")
+    async def _help(self, question: Question, text: str, cursor: int) -> None:
+        try:
+            found = await self._source.read(lambda archive: question.help(archive, text, cursor))
+        except ExptrackError as error:
+            self._complain(error)
+            return
+        if self.prompt.question == question:
+            self.prompt.show_help(found)
+
+    def on_prompt_answered(self, event: Prompt.Answered) -> None:
+        """Do what was asked for."""
+        name, text = event.question.name, event.text.strip()
+        if name == "columns":
+            self._list_runs(self._question, text)
+        elif name in ("filter", "order", "find"):
+            field = {"filter": "where"}.get(name, name)
+            self._list_runs(self._question._replace(**{field: text}), self._columns)
+        elif name == "find metrics":
+            self._metric_text = text
+            self._end_asking()
+            self._focus_side()
+            self._show()
+        else:
+            self._end_asking()
+            if text:
+                self._edit_by(name, text)
+
+    def action_turn_order(self) -> None:
+        """Turn the order around."""
+        self._list_runs(self._question._replace(order=turn_order(self._question.order)), self._columns)
+
+    def action_take_back(self) -> None:
+        """Take back what was looked for."""
+        if self.screen.has_class("zoomed"):
+            self.action_zoom_side()
+        elif self._metric_text and not self.runs.has_focus:
+            self._metric_text = ""
+            self._show()
+        elif self._question.find:
+            self._list_runs(self._question._replace(find=""), self._columns)
+
+    def action_read_again(self) -> None:
+        """Read everything again."""
+        self._list_again()
+        self._read_rows(self.runs.row_ids_in_view)
+        self._show(from_top=False)
+
+    # Marks, tabs, sides
+
+    def action_mark_first(self) -> None:
+        """Mark the first runs of the list."""
+        for run in self.runs.first_runs(MARKED_AT_ONCE):
+            self._marks.add(run.row_id, run.run_id, run.label)
+        self.runs.refresh()
+        self._show()
+
+    def action_unmark_all(self) -> None:
+        """Take off all marks."""
+        self._marks.clear()
+        self.runs.refresh()
+        self._show()
+
+    def action_show_tab(self, place: int) -> None:
+        """Show another tab of the right side."""
+        had_focus = not self.runs.has_focus
+        self._tab = place % len(TABS)
+        is_charts = TABS[self._tab] == "charts"
+        self.charts.display, self.page.display = is_charts, not is_charts
+        if had_focus:
+            self._focus_side()
+        self._show()
+
+    def action_turn_tab(self, by: int) -> None:
+        """Show the tab beside."""
+        self.action_show_tab(self._tab + by)
+
+    def action_zoom_side(self) -> None:
+        """Give the right side the whole screen, or half of it again."""
+        is_zoomed = not self.screen.has_class("zoomed")
+        self.screen.set_class(is_zoomed, "zoomed")
+        if is_zoomed:
+            self._focus_side()
+        else:
+            self.runs.focus()
+
+    def _focus_side(self) -> None:
+        (self.charts if TABS[self._tab] == "charts" else self.page).focus()
+
+    def action_change_axis(self) -> None:
+        """Draw along steps or along the time."""
+        self.charts.change_axis()
+
+    def action_change_scale(self) -> None:
+        """Draw on a linear or a logarithmic scale."""
+        self.charts.change_scale()
+
+    def action_show_keys(self) -> None:
+        """Show the keys."""
+        self.push_screen(HelpScreen())
+
+    # Changing runs
+
+    def _runs_to_edit(self) -> list[tuple[str, str]]:
+        """Return ids and labels of the marked runs, or of the chosen one if none is marked."""
+        marked = [(one.run_id, one.label) for one in self._marks.all]
+        chosen = self.runs.chosen
+        return marked or ([(chosen.run_id, chosen.label)] if chosen is not None else [])
+
+    def _may_edit(self) -> bool:
+        if not self._source.can_edit:
+            self._tell("this archive can only be read")
+        elif self._is_editing:
+            self._tell("a change is still being stored")
+        return self._source.can_edit and not self._is_editing
+
+    def _edit_by(self, name: str, text: str) -> None:
+        run_ids = [run_id for run_id, _label in self._runs_to_edit()]
+        chosen = self.runs.chosen
+        if name == "tag":
+            self._edit(lambda path: edits.change_tags(path, run_ids, text))
+        elif name == "note":
+            self._edit(lambda path: edits.add_note(path, run_ids, text))
+        elif chosen is not None:
+            run_id = chosen.run_id
+            self._edit(lambda path: edits.rename_run(path, run_id, text))
+
+    @work(group="edit")
+    async def _edit(self, change: Callable[[str], str]) -> None:
+        """Make a change, and tell how it went."""
+        self._is_editing = True
+        self._tell("storing the change …")
+        try:
+            self._tell(await self._source.edit(change))
+        except ExptrackError as error:
+            self._complain(error)
+        self._is_editing = False  # not in a finally: it stays true if the view ends before the change
+        if self._is_leaving:
+            self.exit(0)
+
+    @work(group="delete")
+    async def action_delete(self) -> None:
+        """Ask, and move runs to the trash or delete them."""
+        runs = self._runs_to_edit()
+        if not runs or not self._may_edit():
+            return
+        run_ids = [run_id for run_id, _label in runs]
+        try:
+            freed = await self._source.read(lambda archive: archive.measure_deletion(*run_ids))
+        except ExptrackError as error:
+            self._complain(error)
+            return
+        labels = [f"{label}  {run_id}" if label != run_id else run_id for run_id, label in runs]
+        answer = await self.push_screen_wait(ConfirmScreen(labels, format_size(freed)))
+        if answer and self._may_edit():
+            change = edits.trash_runs if answer == "trash" else edits.delete_runs
+            self._edit(lambda path: change(path, run_ids))
+
+    # What stands around
+
+    def _write_frame(self) -> None:
+        """Write the lines around the list and the right side."""
+        if not self.is_running:
+            return
+        self._set("head", self._write_head())
+        self._set("asked", frame.write_question(self._question))
+        self.query_one("#asked").display = self.prompt.question is None
+        self._set("list-head", self.runs.write_heads(max(self.runs.size.width, 1)))
+        self._set("run-head", frame.write_run_head(self.runs.chosen, self._marks, colour=self._colour))
+        self._set("tabs", self._write_tabs())
+        if self._problem:
+            self._set("foot", Text(f" {safe(self._problem)}", style="red", no_wrap=True, overflow="ellipsis"))
+
+    def _write_head(self) -> Text:
+        notes = [] if self._source.can_edit else ["read-only"]
+        notes.append("cannot be read" if self._problem else "live")
+        right = frame.write_counts(self.runs.total, self._counts, len(self._marks), notes)
+        return frame.write_ends(f" exptrack  {os.path.basename(self._source.path)}", right, self.size.width)
+
+    def _write_tabs(self) -> Text:
+        place = self.charts.write_place() if TABS[self._tab] == "charts" else ""
+        if self._metric_text and TABS[self._tab] in ("charts", "metrics"):
+            place = ", ".join(filter(None, (f"with {self._metric_text!r}", place)))
+        return frame.write_tabs(self._tab, place, self.query_one("#tabs").size.width)
+
+    def _tell(self, words: str, style: str = "") -> None:
+        """Show a sentence at the foot for a while."""
+        self._set("foot", Text(f" {safe(words)}", style=style, no_wrap=True, overflow="ellipsis"))
+        self._message = words
+        self.set_timer(MESSAGE_S, partial(self._forget, words))
+
+    def _forget(self, words: str) -> None:
+        if self._message == words and not self._problem:
+            self._set("foot", Text(f" {HINTS}", style="dim", no_wrap=True, overflow="ellipsis"))
+
+    def _complain(self, error: ExptrackError) -> None:
+        notes = getattr(error, "__notes__", ())
+        self._tell(" ".join([str(error).split("\n")[0], *notes]), "red")
+
+    def _set(self, name: str, words: Text) -> None:
+        self.screen_stack[0].query_one(f"#{name}", Static).update(words)
+
+    # The end
+
+    def leave_soon(self, code: int) -> None:
+        """End the view with an exit code; a signal handler may call it."""
+        if self._loop_of_view is None:
+            raise SystemExit(code)
+        self._loop_of_view.call_soon_threadsafe(self.exit, code)
+
+    def action_leave(self) -> None:
+        """End the view, once a change under way is stored; a second time at once."""
+        if self._is_editing and not self._is_leaving:
+            self._is_leaving = True
+            self._tell("leaving once the change is stored; again leaves at once")
+            return
+        self.exit(0)

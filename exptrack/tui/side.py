@@ -14,7 +14,6 @@ from exptrack.tui.marks import STYLES, Marks
 from exptrack.tui.reading import ListedRun
 from exptrack.tui.source import Source
 
-
 ALONE = len(STYLES)  # the letter of a run that is chosen but not marked
 
 

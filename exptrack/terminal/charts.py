@@ -187,20 +187,25 @@ def _letter(place: int) -> str:
 
 
 def bucket_points(buckets: Buckets, by: str, log: bool) -> Iterator[tuple[float, float]]:
-    """Yield the points drawn for each bucket: first, least, greatest and last value; NaN breaks the line."""
+    """Yield the points drawn for each bucket: first, least, greatest and last value; NaN breaks the line.
+
+    Extremes that are the first or the last value are not drawn twice, so a line that rises or falls is smooth.
+    """
     values_of = buckets.lists()
     first, last = ("first_step", "last_step") if by == "step" else ("first_time_s", "last_time_s")
     for place in range(len(buckets)):
         low, high = values_of[first][place], values_of[last][place]
         # Half of a large step as a float can lie outside of its bucket.
         middle = (low + high) // 2 if by == "step" else (low + high) / 2
-        values = [
-            (low, values_of["first"]),
-            (middle, values_of["finite_min"]),
-            (middle, values_of["finite_max"]),
-        ]
-        for x, column in (*values, (high, values_of["last"])):
-            yield x, _drawable(column[place], log)
+        begin, end, least, greatest = (
+            values_of[name][place] for name in ("first", "last", "finite_min", "finite_max")
+        )
+        yield low, _drawable(begin, log)
+        extremes = (least, greatest) if begin <= end else (greatest, least)
+        for value in extremes:
+            if value not in (begin, end):
+                yield middle, _drawable(value, log)
+        yield high, _drawable(end, log)
 
 
 def _drawable(value: float, log: bool) -> float:

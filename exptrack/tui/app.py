@@ -79,7 +79,8 @@ class ArchiveView(App[int]):
     ]
 
     def __init__(self, source: Source) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)
+        self.theme = "ansi-dark"
         self._source = source
         self._colour = "NO_COLOR" not in os.environ
         self._marks = Marks()

@@ -112,7 +112,7 @@ class Charts(Widget, can_focus=True):
     def buckets(self) -> int:
         """How many buckets a curve is read in."""
         width = self.size.width if self._is_large else self.size.width // self._across
-        return max(width * DOTS_ACROSS // 2, 16)
+        return max(width * DOTS_ACROSS, 16)
 
     def show_curves(
         self, metrics: RunMetrics, runs: Sequence[DrawnRun], curves: Mapping[tuple[str, str], Buckets]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LEAST_COLUMNS, LEAST_ROWS = 16, 4
 LEAST_PLOT = 8  # columns; a narrower plot has no labels beside it
 MOST_LABEL = 8
-ROWS_A_TICK = 2
+ROWS_A_TICK = 3
 BRAILLE = 0x2800
 # The bits of a braille character: of its left column from the top, then of its right one.
 BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))

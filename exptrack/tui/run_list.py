@@ -28,7 +28,7 @@ from exptrack.tui.strips import fit, make_strip
 SIGNS = {"running": "»", "completed": "✓", "failed": "✗", "interrupted": "!", "pruned": "-"}
 KEPT_ROWS = 5_000
 AHEAD = 50  # rows that are read around the screen
-SIGNS_WIDTH, AGE_WIDTH, TOOK_WIDTH, VALUE_WIDTH = 4, 5, 9, 9
+SIGNS_WIDTH, AGE_WIDTH, TOOK_WIDTH, VALUE_WIDTH = 4, 5, 10, 9
 LEAST_NAME = 12
 LEAST_FOR_TOOK = 44
 
@@ -187,9 +187,16 @@ class RunList(ScrollView, can_focus=True):
         else:
             line = self._write_run(run, width)
         if place == self._cursor:
-            line.stylize("reverse" if self.has_focus else "bold underline")
-            line.append(" " * max(width - line.cell_len, 0), "reverse" if self.has_focus else "")
+            line = self._show_cursor(line, width)
         return make_strip(self.app.console, line, width, style)
+
+    def _show_cursor(self, line: Text, width: int) -> Text:
+        """Return a line with the cursor on it; its mark keeps the colour, the rest has none."""
+        if not self.has_focus:
+            line.stylize("bold underline", 2)
+            return line
+        words = Text(line.plain[1:], style="reverse").append(" " * max(width - line.cell_len, 0))
+        return line[:1].append_text(words)
 
     def _write_run(self, run: ListedRun, width: int) -> Text:
         name, took, count = self._divide(width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import xml.etree.ElementTree
 from collections import defaultdict
@@ -16,19 +17,19 @@ from exptrack.tui.source import Source
 
 SIZES = ((80, 24), (120, 40))
 PATIENCE_S = 20.0
+LINE = re.compile(r"-line-(\d+)\)$")
+CELL = 12.2  # the width of a cell in the picture
 
 
 def read_screen(view: ArchiveView) -> list[str]:
     """Return the lines of the screen, as they stand in a picture of it."""
     picture = xml.etree.ElementTree.fromstring(view.export_screenshot())
-    lines: dict[float, dict[float, str]] = defaultdict(dict)
+    lines: dict[int, str] = defaultdict(str)
     for one in picture.iter("{http://www.w3.org/2000/svg}text"):
-        if one.get("clip-path", "").startswith("url(#"):
-            lines[float(one.get("y", 0))][float(one.get("x", 0))] = "".join(one.itertext())
-    return [
-        "".join(text for _x, text in sorted(parts.items())).replace("\u00a0", " ")
-        for _y, parts in sorted(lines.items())
-    ]
+        if line := LINE.search(one.get("clip-path", "")):
+            column = round(float(one.get("x", 0)) / CELL)
+            lines[int(line[1])] = f"{lines[int(line[1])]:<{column}}{''.join(one.itertext())}"
+    return [lines[number].replace("\u00a0", " ").rstrip() for number in range(view.size.height)]
 
 
 class Driver:

@@ -54,6 +54,8 @@ class ArchiveView(App[int]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "leave", show=False, priority=True),
+        Binding("ctrl+q", "leave", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", show=False, priority=True),
         Binding("q", "leave", show=False),
         Binding("question_mark", "show_keys", show=False),
         Binding("slash", "ask('filter')", show=False),
@@ -69,8 +71,9 @@ class ArchiveView(App[int]):
         Binding("d", "delete", show=False),
         Binding("x", "change_axis", show=False),
         Binding("y", "change_scale", show=False),
-        Binding("z", "zoom_side", show=False),
-        Binding("enter", "zoom_side", show=False),
+        Binding("z", "zoom", show=False),
+        Binding("enter", "open", show=False),
+        Binding("tab,shift+tab", "turn_side", show=False),
         Binding("escape", "take_back", show=False),
         Binding("ctrl+r", "read_again", show=False),
         Binding("left_square_bracket", "turn_tab(-1)", show=False),
@@ -413,8 +416,12 @@ class ArchiveView(App[int]):
 
     def action_take_back(self) -> None:
         """Take back what was looked for."""
-        if self.screen.has_class("zoomed"):
-            self.action_zoom_side()
+        if self._is_zoomed:
+            was_right = self.screen.has_class("only-right")
+            self._share_screen()
+            if was_right:
+                self.runs.focus()
+            self.call_after_refresh(self._write_frame)
         elif self._metric_text and not self.runs.has_focus:
             self._metric_text = ""
             self._show()
@@ -456,14 +463,40 @@ class ArchiveView(App[int]):
         """Show the tab beside."""
         self.action_show_tab(self._tab + by)
 
-    def action_zoom_side(self) -> None:
-        """Give the right side the whole screen, or half of it again."""
-        is_zoomed = not self.screen.has_class("zoomed")
-        self.screen.set_class(is_zoomed, "zoomed")
-        if is_zoomed:
+    def action_zoom(self) -> None:
+        """Give the side with the cursor the whole screen, or half of it again."""
+        if self._is_zoomed:
+            self._share_screen()
+        elif self.runs.has_focus:
+            self.screen.add_class("only-left")
+        else:
+            self.screen.add_class("only-right")
+        self.call_after_refresh(self._write_frame)
+
+    def action_open(self) -> None:
+        """Give the right side the whole screen, and go there."""
+        self._share_screen()
+        self.screen.add_class("only-right")
+        self._focus_side()
+        self.call_after_refresh(self._write_frame)
+
+    def action_turn_side(self) -> None:
+        """Go to the other side."""
+        is_left = self.runs.has_focus
+        if self._is_zoomed:
+            self._share_screen()
+        if is_left:
             self._focus_side()
         else:
             self.runs.focus()
+        self._write_frame()
+
+    @property
+    def _is_zoomed(self) -> bool:
+        return self.screen.has_class("only-left") or self.screen.has_class("only-right")
+
+    def _share_screen(self) -> None:
+        self.screen.remove_class("only-left", "only-right")
 
     def _focus_side(self) -> None:
         (self.charts if TABS[self._tab] == "charts" else self.page).focus()
@@ -544,11 +577,11 @@ class ArchiveView(App[int]):
         if not self.is_running:
             return
         self._set("head", self._write_head())
-        self._set("asked", frame.write_question(self._question))
+        self._set("asked", frame.write_question(self._question, self._write_place(), self.size.width))
         self.query_one("#asked").display = self.prompt.question is None
         self._set("list-head", self.runs.write_heads(max(self.runs.size.width, 1)))
         self._set("run-head", frame.write_run_head(self.runs.chosen, self._marks, colour=self._colour))
-        self._set("tabs", self._write_tabs())
+        self._set("tabs", frame.write_tabs(self._tab, self.query_one("#tabs").size.width))
         if self._problem:
             self._set("foot", Text(f" {safe(self._problem)}", style="red", no_wrap=True, overflow="ellipsis"))
 
@@ -558,11 +591,11 @@ class ArchiveView(App[int]):
         right = frame.write_counts(self.runs.total, self._counts, len(self._marks), notes)
         return frame.write_ends(f" exptrack  {os.path.basename(self._source.path)}", right, self.size.width)
 
-    def _write_tabs(self) -> Text:
-        place = self.charts.write_place() if TABS[self._tab] == "charts" else ""
-        if self._metric_text and TABS[self._tab] in ("charts", "metrics"):
-            place = ", ".join(filter(None, (f"with {self._metric_text!r}", place)))
-        return frame.write_tabs(self._tab, place, self.query_one("#tabs").size.width)
+    def _write_place(self) -> str:
+        tab = TABS[self._tab]
+        words = [f"with {self._metric_text!r}"] if self._metric_text and tab in ("charts", "metrics") else []
+        words += [self.charts.write_place()] if tab == "charts" else []
+        return ", ".join(filter(None, words)) + " "
 
     def _tell(self, words: str, style: str = "") -> None:
         """Show a sentence at the foot for a while."""

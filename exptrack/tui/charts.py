@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.text import Text
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.message import Message
@@ -287,9 +288,10 @@ class Charts(Widget, can_focus=True):
         self.post_message(self.Wanted())
 
     def action_reduce(self) -> None:
-        """Go back to the grid."""
-        if self._is_large:
-            self.action_enlarge()
+        """Go back to the grid; in the grid the key is for the view."""
+        if not self._is_large:
+            raise SkipAction
+        self.action_enlarge()
 
     def action_jump(self, by: float) -> None:
         """Move the cross-hair of a large chart."""

@@ -31,7 +31,7 @@ KEYS = (
         (
             ("tab", "go to the other side"),
             ("1 … 6   [ ]", "charts, run, config, metrics, artifacts, events"),
-            ("z", "give it the whole screen, or half of it again"),
+            ("z   enter", "give this side the whole screen; give it to the right one"),
             ("x   y", "steps or time along the charts; logarithmic scale"),
             ("f", "there: show the metrics that have a text in their names"),
         ),

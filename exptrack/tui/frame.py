@@ -25,13 +25,15 @@ def write_counts(listed: int, counts: Mapping[str, int], marked: int, notes: Seq
     return " · ".join((*words, *notes)) + " "
 
 
-def write_question(question: RunsQuestion) -> Text:
-    """Write which runs are listed, and in which order."""
-    line = Text(no_wrap=True, overflow="ellipsis")
+def write_question(question: RunsQuestion, place: str, width: int) -> Text:
+    """Write which runs are listed and in which order, and at the right end how the charts are drawn."""
+    line = Text()
     for label, text in (("/", question.where), ("find", question.find), ("sorted by", question.order)):
         if text:
             line.append(f" {label} ", "dim").append(safe(text), "bold").append(" ")
-    return line if line.plain else Text(" all runs, newest first", style="dim")
+    if not line.plain:
+        line = Text(" all runs, newest first", style="dim")
+    return _put_at_ends(line, Text(safe(place), style="dim"), width)
 
 
 def write_run_head(chosen: ListedRun | None, marks: Marks, *, colour: bool) -> Text:
@@ -43,9 +45,9 @@ def write_run_head(chosen: ListedRun | None, marks: Marks, *, colour: bool) -> T
             _write_mark(line, mark, colour)
         line.append(f"{SIGNS[chosen.status]} {chosen.status}", STATUS_STYLES[chosen.status] if colour else "")
         line.append("  ").append(safe(chosen.label), "bold")
-        if chosen.name:
-            line.append(f"  {chosen.run_id[-8:]}", "dim")
-        line.append(f"  {write_age(chosen.started)} ago", "dim")
+        if not marks:  # their names need the room
+            line.append(f"  {chosen.run_id[-8:]}" if chosen.name else "", "dim")
+            line.append(f"  {write_age(chosen.started)} ago", "dim")
     for mark in marks.all:
         if chosen is None or mark.row_id != chosen.row_id:
             line.append("  ")
@@ -58,23 +60,23 @@ def _write_mark(line: Text, mark: Mark, colour: bool) -> None:
     line.append("▌" if colour else f"{mark.letter} ", mark.style if colour else "bold")
 
 
-def write_tabs(chosen: int, place: str, width: int) -> Text:
-    """Write the tabs, with the chosen one underlined, and `place` at the right end if there is room."""
+def write_tabs(chosen: int, width: int) -> Text:
+    """Write the tabs, with the chosen one underlined, and with their numbers if there is room."""
     with_numbers = width >= sum(len(one) + 4 for one in TABS) + 1
     line = Text(" ", no_wrap=True, overflow="ellipsis")
     for number, name in enumerate(TABS):
         if with_numbers:
             line.append(f"{number + 1} ", "dim")
         line.append(name, "bold underline" if number == chosen else "dim").append("  " if with_numbers else " ")
-    words = safe(place)
-    if words and width - line.cell_len > len(words):
-        line.append(" " * (width - line.cell_len - len(words)) + words, "dim")
     return line
 
 
 def write_ends(left: str, right: str, width: int) -> Text:
     """Return a line with one text at its left end and one at its right end, as far as there is room."""
-    line, end = Text(safe(left)), Text(right)
+    return _put_at_ends(Text(safe(left)), Text(right), width)
+
+
+def _put_at_ends(line: Text, end: Text, width: int) -> Text:
     space = width - line.cell_len - end.cell_len
     if space < 1:
         line.truncate(max(width - end.cell_len - 1, 0), overflow="ellipsis")

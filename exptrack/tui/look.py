@@ -27,8 +27,9 @@ Prompt { display: none; height: auto; max-height: 8; }
 #runs { overflow-x: hidden; scrollbar-size-horizontal: 0; }
 #page { display: none; }
 ScrollBar { background: ansi_default; }
-.zoomed #left { display: none; }
-.zoomed #right { border-left: none; }
+.only-right #left, .only-left #right { display: none; }
+.only-right #right { border-left: none; }
+.only-left #left { width: 100%; max-width: 100%; }
 #small { display: none; width: 100%; height: 100%; content-align: center middle; }
 .small #body, .small #head, .small #foot, .small #asked, .small Prompt { display: none; }
 .small #small { display: block; }

@@ -63,18 +63,18 @@ class View(NamedTuple):
 
 
 class _Canvas:
-    """Cells of 2 by 4 dots; each belongs to the curve that drew on it last."""
+    """Cells of 2 by 4 dots; each remembers which curves drew on it, as bits."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self.columns, self.rows = columns, rows
         self.dots = bytearray(columns * rows)
-        self.owners = [-1] * (columns * rows)
+        self.owners = [0] * (columns * rows)
 
     def draw_dot(self, x: int, y: int, owner: int) -> None:
         """Draw a dot; `y` counts from the top."""
         cell = (y // DOTS_UP) * self.columns + x // DOTS_ACROSS
         self.dots[cell] |= BITS[x % DOTS_ACROSS][y % DOTS_UP]
-        self.owners[cell] = owner
+        self.owners[cell] |= 1 << owner
 
     def draw_line(self, start: tuple[int, int], end: tuple[int, int], owner: int) -> None:
         """Draw a straight line of dots, both ends included."""
@@ -133,9 +133,8 @@ def draw_chart(
     columns = max(width - gutter, 1)
     x_range = view.window or pad_range([x for x, _y in drawn])
     canvas = _Canvas(columns, rows)
-    # The first curve is drawn last, so that it lies above the others.
-    for place in reversed(range(len(curves))):
-        _draw_curve(canvas, points[place], place, x_range, y_range)
+    for place, path in enumerate(points):
+        _draw_curve(canvas, path, place, x_range, y_range)
     cross = None if view.cross is None else min(int(view.cross * columns), columns - 1)
     lines = [_draw_row(canvas, row, labels.get(row), gutter, cross, curves, view) for row in range(rows)]
     return [head, *lines, _draw_ruler(x_range, columns, gutter, view)][:height]
@@ -201,8 +200,11 @@ def _draw_row(
     letters = not view.colour and len(curves) > 1
     run, style = "", ""
     for column in range(canvas.columns):
-        dots, owner = canvas.dots[first + column], canvas.owners[first + column]
+        dots = canvas.dots[first + column]
         if dots:
+            owners = [place for place in range(len(curves)) if canvas.owners[first + column] >> place & 1]
+            # The first curve lies above the others; letters take turns, as they hide what is below.
+            owner = owners[column % len(owners)] if letters else owners[0]
             sign = LETTERS[curves[owner].place % len(LETTERS)] if letters else chr(BRAILLE + dots)
             wanted = curves[owner].style if view.colour else ""
         else:

@@ -72,6 +72,7 @@ class RunList(ScrollView, can_focus=True):
         self._gone: set[int] = set()
         self._total = 0
         self._cursor = 0
+        self._wish: int | None = None  # where the cursor goes once the places of all runs are read
         self._told: int | None = None
         self._asked: set[int] = set()
         self.fields: tuple[str, ...] = ()
@@ -111,7 +112,7 @@ class RunList(ScrollView, can_focus=True):
         self._rows = {run.row_id: run for run in found.runs}
         self._gone.clear()
         self._asked.clear()
-        self._cursor = 0
+        self._cursor, self._wish = 0, None
         self._resize()
         self.scroll_to(y=0, animate=False, immediate=True)
         self._tell()
@@ -124,10 +125,13 @@ class RunList(ScrollView, can_focus=True):
         self._index, self._total = index, len(index)
         self._gone.clear()
         self._asked.clear()
+        self._resize()
         self._cursor = min(self._cursor, max(self._total - 1, 0))
+        if self._wish is not None:
+            self._go(self._wish)
+            return
         if kept is not None and kept in index:
             self._cursor = index.index(kept)
-        self._resize()
         top = max(0, self._cursor - line)
         if was_on_top and self._cursor < max(self.size.height, 1):
             top = 0
@@ -274,8 +278,9 @@ class RunList(ScrollView, can_focus=True):
         self.post_message(self.Marked(is_full))
 
     def _go(self, place: int) -> None:
-        # Further runs are there once the index is read.
-        self._cursor = max(0, min(place, min(self._total, len(self._index)) - 1))
+        place = max(0, min(place, self._total - 1))
+        self._wish = place if place >= len(self._index) else None
+        self._cursor = max(0, min(place, len(self._index) - 1))
         top, height = self.scroll_offset.y, max(self.size.height, 1)
         if self._cursor < top:
             self.scroll_to(y=self._cursor, animate=False, immediate=True)
@@ -303,7 +308,8 @@ def write_value(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return format_number(value)
+        text = format_number(value)
+        return text if len(text) <= VALUE_WIDTH else f"{value:.2e}"
     if isinstance(value, datetime):
         return format_age(value)
     if isinstance(value, tuple | list) and all(isinstance(one, str) for one in value):

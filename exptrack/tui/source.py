@@ -6,10 +6,19 @@ no run. A file that was moved or replaced is opened again as soon as it can be.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from exptrack import Archive, ChangedRuns, ExptrackError, QueryStoppedError, RunWatch
+from exptrack import (
+    Archive,
+    ArchiveIOError,
+    ArchiveMovedError,
+    ChangedRuns,
+    ExptrackError,
+    QueryStoppedError,
+    RunWatch,
+)
 from exptrack.web.readers import Readers
 
 _T = TypeVar("_T")
@@ -34,6 +43,7 @@ class Source:
         self.can_edit = can_edit
         self.failure: ExptrackError | None = None  # of the last change
         self._archive = Archive(path, mode="ro")
+        self._identity = _identify(path)
         self._watch: RunWatch | None = None
         self._is_sound = True
         self._readers = Readers(name="exptrack-tui")
@@ -85,6 +95,9 @@ class Source:
             raise
 
     def _look_at_file(self, is_new: bool) -> Look:
+        if _identify(self.path) != self._identity:
+            # An open file can be read on after that, but it is no longer the one of this name.
+            raise ArchiveMovedError(f"{self.path} was moved, deleted or replaced; put it back", path=self.path)
         is_first = self._watch is None
         if self._watch is None:
             self._watch = self._archive.watch_runs()
@@ -93,6 +106,19 @@ class Source:
         return Look(changes, counts, is_new)
 
     def _open_again(self) -> None:
+        identity = _identify(self.path)
         opened, before = Archive(self.path, mode="ro"), self._archive
+        self._identity = identity
         self._archive, self._watch, self._is_sound = opened, None, True
         before.close()
+
+
+def _identify(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from every other one; None if there is none of this name."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ArchiveIOError(f"{path} cannot be looked at: {error.strerror}", path=path) from error
+    return found.st_dev, found.st_ino

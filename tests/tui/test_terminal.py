@@ -99,9 +99,7 @@ class Terminal:
 
 
 @contextmanager
-def open_terminal(
-    *words: str, columns: int = 80, lines: int = 24, **environment: str
-) -> Iterator[Terminal]:
+def open_terminal(*words: str, columns: int = 80, lines: int = 24, **environment: str) -> Iterator[Terminal]:
     terminal = Terminal(list(words), columns, lines, environment)
     try:
         yield terminal

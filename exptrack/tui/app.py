@@ -7,7 +7,6 @@ terminal is left as it was, however the view ends.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,48 +14,34 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import work
-from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.events import Resize
-from textual.widgets import Static
 
 from exptrack import ExptrackError, FilterError, RunNotFoundError
 from exptrack.terminal.console import format_count, format_size, safe
-from exptrack.tui import edits, frame, prompt, reading, side
-from exptrack.tui.charts import Charts, DrawnRun
+from exptrack.tui import edits, prompt, reading, side
+from exptrack.tui.charts import DrawnRun
 from exptrack.tui.dialogs import ConfirmScreen, HelpScreen
 from exptrack.tui.frame import TABS
-from exptrack.tui.look import CSS, LEAST_COLUMNS, LEAST_LINES
-from exptrack.tui.marks import MOST_MARKS, Marks
+from exptrack.tui.marks import MOST_MARKS
 from exptrack.tui.orders import list_sorted, split_fields, turn_order
-from exptrack.tui.page_view import PageView
 from exptrack.tui.prompt import Prompt, Question
 from exptrack.tui.reading import RunsQuestion
 from exptrack.tui.run_list import RunList
+from exptrack.tui.screen import Frame
 from exptrack.tui.source import Look, Source
 
 LOOK_S = 0.5
 REST = 5  # times what a look took, so that looking takes a sixth of a core at most
 SILENCE_S = 2.0  # between two looks at a file that cannot be read
 SETTLE_S = 0.06  # the cursor rests so long before a run is read
-MESSAGE_S = 6.0
 FIRST_RUNS = 100
 MARKED_AT_ONCE = 5
-HINTS = "/ filter  f find  s sort  c columns  space mark  tab other side  z zoom  ? keys  q quit"
 
 
-class ArchiveView(App[int]):
+class ArchiveView(Frame):
     """Shows the runs of an archive on the left, and one or several of them on the right."""
 
-    CSS = CSS
-    TITLE = "exptrack"
-    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c", "leave", show=False, priority=True),
-        Binding("ctrl+q", "leave", show=False, priority=True),
-        Binding("ctrl+z", "suspend_process", show=False, priority=True),
-        Binding("q", "leave", show=False),
         Binding("question_mark", "show_keys", show=False),
         Binding("slash", "ask('filter')", show=False),
         Binding("f", "find", show=False),
@@ -73,7 +58,6 @@ class ArchiveView(App[int]):
         Binding("y", "change_scale", show=False),
         Binding("z", "zoom", show=False),
         Binding("enter", "open", show=False),
-        Binding("tab,shift+tab", "turn_side", show=False),
         Binding("escape", "take_back", show=False),
         Binding("ctrl+r", "read_again", show=False),
         Binding("left_square_bracket", "turn_tab(-1)", show=False),
@@ -82,83 +66,18 @@ class ArchiveView(App[int]):
     ]
 
     def __init__(self, source: Source) -> None:
-        super().__init__(ansi_color=True)
-        self.theme = "ansi-dark"
-        self._source = source
-        self._colour = "NO_COLOR" not in os.environ
-        self._marks = Marks()
-        self._question = RunsQuestion()
-        self._columns = ""
-        self._metric_text = ""
-        self._tab = 0
+        super().__init__(source)
         self._shown: tuple[str, ...] = ()  # the run ids on the right side
-        self._counts: dict[str, int] = {}
-        self._problem = ""
-        self._is_editing = False
-        self._is_leaving = False
-        self._message = ""
-        self._loop_of_view: asyncio.AbstractEventLoop | None = None
-
-    def compose(self) -> ComposeResult:
-        """Lay out the screen."""
-        yield Static(id="head", markup=False)
-        yield Static(id="asked", markup=False)
-        yield Prompt(id="prompt")
-        with Horizontal(id="body"):
-            with Vertical(id="left"):
-                yield Static(id="list-head", markup=False)
-                yield RunList(self._marks, colour=self._colour, id="runs")
-            with Vertical(id="right"):
-                yield Static(id="run-head", markup=False)
-                yield Static(id="tabs", markup=False)
-                yield Charts(colour=self._colour, id="charts")
-                yield PageView(id="page")
-        yield Static(id="foot", markup=False)
-        yield Static(id="small", markup=False)
-
-    @property
-    def is_editing(self) -> bool:
-        """Whether a change is being stored."""
-        return self._is_editing
-
-    @property
-    def runs(self) -> RunList:
-        """The list of runs."""
-        return self.query_one("#runs", RunList)
-
-    @property
-    def charts(self) -> Charts:
-        """The charts."""
-        return self.query_one("#charts", Charts)
-
-    @property
-    def page(self) -> PageView:
-        """The page of text."""
-        return self.query_one("#page", PageView)
-
-    @property
-    def prompt(self) -> Prompt:
-        """The line in which the user writes."""
-        return self.query_one("#prompt", Prompt)
+        self._to_edit: list[str] = []
 
     def on_mount(self) -> None:
         """Read the first runs, and begin to look for changes."""
         self._loop_of_view = asyncio.get_running_loop()
         self.runs.focus()
-        self._forget(self._message)
-        self._write_frame()
+        self.show_hints()
+        self.write_frame()
         self._list_runs(self._question, self._columns)
         self._watch()
-
-    def on_resize(self, event: Resize) -> None:
-        """Say so if the terminal is too small."""
-        is_small = event.size.width < LEAST_COLUMNS or event.size.height < LEAST_LINES
-        self.screen_stack[0].set_class(is_small, "small")
-        words = (
-            f"{event.size.width} × {event.size.height} is too small; {LEAST_COLUMNS} × {LEAST_LINES} is enough"
-        )
-        self._set("small", Text(words))
-        self.call_after_refresh(self._write_frame)
 
     # The list of runs
 
@@ -175,7 +94,7 @@ class ArchiveView(App[int]):
             self.prompt.close()
             self.runs.focus()
             self.runs.show_first(found, fields)
-            self._write_frame()
+            self.write_frame()
             index = await self._source.read(partial(reading.read_index, question=question))
             self.runs.show_index(index)
             if is_first and not fields:
@@ -184,12 +103,12 @@ class ArchiveView(App[int]):
                     self._show_fields((metric,))
         except FilterError as error:
             if self.prompt.question is None:
-                self._complain(error)
+                self.complain(error)
             else:
                 self.prompt.show_problem(str(error))
         except ExptrackError as error:
-            self._complain(error)
-        self._write_frame()
+            self.complain(error)
+        self.write_frame()
 
     def _fields_of(self, question: RunsQuestion) -> tuple[str, ...]:
         """Return the fields that are shown for an order: those it sorts by, before those shown until now."""
@@ -206,7 +125,7 @@ class ArchiveView(App[int]):
         try:
             rows = await self._source.read(lambda archive: reading.read_listed(archive, row_ids, fields))
         except ExptrackError as error:
-            self._complain(error)
+            self.complain(error)
             return
         if fields == self.runs.fields:
             self.runs.show_rows(row_ids, rows)
@@ -218,8 +137,8 @@ class ArchiveView(App[int]):
         try:
             self.runs.show_index(await self._source.read(partial(reading.read_index, question=question)))
         except ExptrackError as error:
-            self._complain(error)
-        self._write_frame()
+            self.complain(error)
+        self.write_frame()
 
     def on_run_list_wanted(self, event: RunList.Wanted) -> None:
         """Read rows that come into view."""
@@ -232,13 +151,13 @@ class ArchiveView(App[int]):
     def on_run_list_marked(self, event: RunList.Marked) -> None:
         """Show the curves of the marked runs."""
         if event.is_full:
-            self._tell(f"{MOST_MARKS} runs are marked; u takes off all marks")
+            self.tell(f"{MOST_MARKS} runs are marked; u takes off all marks")
         self._show()
 
     # The right side
 
     def _show(self, *, from_top: bool = True) -> None:
-        self._write_frame()
+        self.write_frame()
         self._read_side(from_top)
 
     @work(exclusive=True, group="side")
@@ -263,7 +182,7 @@ class ArchiveView(App[int]):
             self._say_in_place(tab, "this run is gone")
         except ExptrackError as error:
             self._say_in_place(tab, str(error).split("\n")[0])
-        self._write_frame()
+        self.write_frame()
 
     async def _read_charts(self, runs: list[DrawnRun]) -> None:
         run_ids, view, text = [one.run_id for one in runs], self.charts.view, self._metric_text
@@ -301,7 +220,7 @@ class ArchiveView(App[int]):
                 look = await self._source.look()
             except ExptrackError as error:
                 self._problem = str(error).split("\n")[0]
-                self._write_frame()
+                self.write_frame()
                 await asyncio.sleep(SILENCE_S)
                 continue
             self._take_in(look)
@@ -311,7 +230,7 @@ class ArchiveView(App[int]):
         """Show what a look found."""
         if self._problem:
             self._problem = ""
-            self._tell("the file can be read again")
+            self.tell("the file can be read again")
         if look.is_new:
             self._marks.clear()
             self._list_runs(self._question, self._columns)
@@ -325,7 +244,7 @@ class ArchiveView(App[int]):
                 self._read_rows(in_view)
             self._list_again()
             self._show_changed(look)
-        self._write_frame()
+        self.write_frame()
 
     def _show_changed(self, look: Look) -> None:
         """Read the right side again if it shows a run that has changed."""
@@ -358,7 +277,7 @@ class ArchiveView(App[int]):
         chosen = self.runs.chosen
         if question == prompt.RENAME:
             if chosen is not None:
-                label = f"new name of {chosen.run_id[-8:]}"
+                self._to_edit, label = [chosen.run_id], f"new name of {chosen.run_id[-8:]}"
                 self._begin_asking(question._replace(label=label), chosen.name or "")
             return
         self._begin_asking(
@@ -367,12 +286,12 @@ class ArchiveView(App[int]):
 
     def _begin_asking(self, question: Question, text: str) -> None:
         self.prompt.ask(question, text)
-        self._write_frame()
+        self.write_frame()
 
     def _end_asking(self) -> None:
         self.prompt.close()
         self.runs.focus()
-        self._write_frame()
+        self.write_frame()
 
     def on_prompt_left(self) -> None:
         """Ask no more."""
@@ -387,7 +306,7 @@ class ArchiveView(App[int]):
         try:
             found = await self._source.read(lambda archive: question.help(archive, text, cursor))
         except ExptrackError as error:
-            self._complain(error)
+            self.complain(error)
             return
         if self.prompt.question == question:
             self.prompt.show_help(found)
@@ -421,7 +340,7 @@ class ArchiveView(App[int]):
             self._share_screen()
             if was_right:
                 self.runs.focus()
-            self.call_after_refresh(self._write_frame)
+            self.call_after_refresh(self.write_frame)
         elif self._metric_text and not self.runs.has_focus:
             self._metric_text = ""
             self._show()
@@ -471,14 +390,14 @@ class ArchiveView(App[int]):
             self.screen.add_class("only-left")
         else:
             self.screen.add_class("only-right")
-        self.call_after_refresh(self._write_frame)
+        self.call_after_refresh(self.write_frame)
 
     def action_open(self) -> None:
         """Give the right side the whole screen, and go there."""
         self._share_screen()
         self.screen.add_class("only-right")
         self._focus_side()
-        self.call_after_refresh(self._write_frame)
+        self.call_after_refresh(self.write_frame)
 
     def action_turn_side(self) -> None:
         """Go to the other side."""
@@ -489,7 +408,7 @@ class ArchiveView(App[int]):
             self._focus_side()
         else:
             self.runs.focus()
-        self._write_frame()
+        self.write_frame()
 
     @property
     def _is_zoomed(self) -> bool:
@@ -523,31 +442,29 @@ class ArchiveView(App[int]):
 
     def _may_edit(self) -> bool:
         if not self._source.can_edit:
-            self._tell("this archive can only be read")
+            self.tell("this archive can only be read")
         elif self._is_editing:
-            self._tell("a change is still being stored")
+            self.tell("a change is still being stored")
         return self._source.can_edit and not self._is_editing
 
     def _edit_by(self, name: str, text: str) -> None:
-        run_ids = [run_id for run_id, _label in self._runs_to_edit()]
-        chosen = self.runs.chosen
+        run_ids = self._to_edit
         if name == "tag":
             self._edit(lambda path: edits.change_tags(path, run_ids, text))
         elif name == "note":
             self._edit(lambda path: edits.add_note(path, run_ids, text))
-        elif chosen is not None:
-            run_id = chosen.run_id
-            self._edit(lambda path: edits.rename_run(path, run_id, text))
+        else:
+            self._edit(lambda path: edits.rename_run(path, run_ids[0], text))
 
     @work(group="edit")
     async def _edit(self, change: Callable[[str], str]) -> None:
         """Make a change, and tell how it went."""
         self._is_editing = True
-        self._tell("storing the change …")
+        self.tell("storing the change …")
         try:
-            self._tell(await self._source.edit(change))
+            self.tell(await self._source.edit(change))
         except ExptrackError as error:
-            self._complain(error)
+            self.complain(error)
         self._is_editing = False  # not in a finally: it stays true if the view ends before the change
         if self._is_leaving:
             self.exit(0)
@@ -562,70 +479,10 @@ class ArchiveView(App[int]):
         try:
             freed = await self._source.read(lambda archive: archive.measure_deletion(*run_ids))
         except ExptrackError as error:
-            self._complain(error)
+            self.complain(error)
             return
         labels = [f"{label}  {run_id}" if label != run_id else run_id for run_id, label in runs]
         answer = await self.push_screen_wait(ConfirmScreen(labels, format_size(freed)))
         if answer and self._may_edit():
             change = edits.trash_runs if answer == "trash" else edits.delete_runs
             self._edit(lambda path: change(path, run_ids))
-
-    # What stands around
-
-    def _write_frame(self) -> None:
-        """Write the lines around the list and the right side."""
-        if not self.is_running:
-            return
-        self._set("head", self._write_head())
-        self._set("asked", frame.write_question(self._question, self._write_place(), self.size.width))
-        self.query_one("#asked").display = self.prompt.question is None
-        self._set("list-head", self.runs.write_heads(max(self.runs.size.width, 1)))
-        self._set("run-head", frame.write_run_head(self.runs.chosen, self._marks, colour=self._colour))
-        self._set("tabs", frame.write_tabs(self._tab, self.query_one("#tabs").size.width))
-        if self._problem:
-            self._set("foot", Text(f" {safe(self._problem)}", style="red", no_wrap=True, overflow="ellipsis"))
-
-    def _write_head(self) -> Text:
-        notes = [] if self._source.can_edit else ["read-only"]
-        notes.append("cannot be read" if self._problem else "live")
-        right = frame.write_counts(self.runs.total, self._counts, len(self._marks), notes)
-        return frame.write_ends(f" exptrack  {os.path.basename(self._source.path)}", right, self.size.width)
-
-    def _write_place(self) -> str:
-        tab = TABS[self._tab]
-        words = [f"with {self._metric_text!r}"] if self._metric_text and tab in ("charts", "metrics") else []
-        words += [self.charts.write_place()] if tab == "charts" else []
-        return ", ".join(filter(None, words)) + " "
-
-    def _tell(self, words: str, style: str = "") -> None:
-        """Show a sentence at the foot for a while."""
-        self._set("foot", Text(f" {safe(words)}", style=style, no_wrap=True, overflow="ellipsis"))
-        self._message = words
-        self.set_timer(MESSAGE_S, partial(self._forget, words))
-
-    def _forget(self, words: str) -> None:
-        if self._message == words and not self._problem:
-            self._set("foot", Text(f" {HINTS}", style="dim", no_wrap=True, overflow="ellipsis"))
-
-    def _complain(self, error: ExptrackError) -> None:
-        notes = getattr(error, "__notes__", ())
-        self._tell(" ".join([str(error).split("\n")[0], *notes]), "red")
-
-    def _set(self, name: str, words: Text) -> None:
-        self.screen_stack[0].query_one(f"#{name}", Static).update(words)
-
-    # The end
-
-    def leave_soon(self, code: int) -> None:
-        """End the view with an exit code; a signal handler may call it."""
-        if self._loop_of_view is None:
-            raise SystemExit(code)
-        self._loop_of_view.call_soon_threadsafe(self.exit, code)
-
-    def action_leave(self) -> None:
-        """End the view, once a change under way is stored; a second time at once."""
-        if self._is_editing and not self._is_leaving:
-            self._is_leaving = True
-            self._tell("leaving once the change is stored; again leaves at once")
-            return
-        self.exit(0)

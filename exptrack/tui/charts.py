@@ -48,6 +48,7 @@ class Charts(Widget, can_focus=True):
         Binding("down,j", "go(0, 1)", show=False),
         Binding("left,h", "go(-1, 0)", show=False),
         Binding("right,l", "go(1, 0)", show=False),
+        Binding("tab,shift+tab", "app.turn_side", show=False),
         Binding("pageup", "turn(-1)", show=False),
         Binding("pagedown", "turn(1)", show=False),
         Binding("home,g", "turn(-1000000)", show=False),

@@ -23,6 +23,7 @@ class PageView(ScrollView, can_focus=True):
         Binding("down,j", "scroll_down", show=False),
         Binding("left,h", "scroll_left", show=False),
         Binding("right,l", "scroll_right", show=False),
+        Binding("tab,shift+tab", "app.turn_side", show=False),
         Binding("pageup", "page_up", show=False),
         Binding("pagedown", "page_down", show=False),
         Binding("home,g", "scroll_home", show=False),

@@ -118,8 +118,12 @@ def test_columns_are_chosen(lab: Path) -> None:
         await driver.press("c")
         await driver.write("config.optim.lr, duration, tag")
         await driver.press("enter")
-        text = await driver.see("optim.lr", "duration", "tag", "0.0125", "603", "even")
-        assert "0.1" in text
+        text = await driver.see("optim.lr", "duration", "0.0125", "0.003125", "603")
+        assert "even" not in text
+        await driver.press("z")
+        await driver.see("optim.lr", "duration", "tag", "even", "odd")
+        await driver.press("escape")
+        await driver.miss("even")
 
     drive(lab, steps, size=(160, 40))
 
@@ -191,7 +195,7 @@ def test_a_chart_is_enlarged_read_and_zoomed(lab: Path, size: tuple[int, int]) -
         await driver.press("0", "y")
         await driver.see("(log)")
         await driver.press("x")
-        await driver.see("by time", "since the start")
+        await driver.see("by time", "since the start", "33 m 10 s")
         await driver.press("escape")
         await driver.miss("step 995")
 
@@ -237,7 +241,9 @@ def test_every_tab_shows_its_part_of_a_run(lab: Path, size: tuple[int, int]) -> 
     async def steps(driver: Driver) -> None:
         await driver.see("net-7")
         await driver.press("2")
-        await driver.see("failed", "too hot", "Traceback", "holds")
+        await driver.see("failed", "too hot", "holds")
+        await driver.press("tab", "end")
+        await driver.see("Traceback", "ValueError")
         await driver.press("3")
         await driver.see("[red]x[/red]")
         await driver.press("4")
@@ -333,7 +339,7 @@ def test_a_run_is_deleted_for_good_after_a_question(lab: Path) -> None:
     async def steps(driver: Driver) -> None:
         await driver.see("net-7")
         await driver.press("d")
-        await driver.see("delete 1 run?", "for good, with 4", "kB")
+        await driver.see("delete 1 run?", "for good, with 19 B of artifacts")
         await driver.press("D")
         await driver.see("1 run deleted", f"{RUNS} runs")
 
@@ -461,9 +467,13 @@ def test_the_keys_are_shown_and_the_view_ends(lab: Path, size: tuple[int, int]) 
         await driver.see("net-7")
         await driver.press("question_mark")
         await driver.see("mark the run", "esc closes")
+        with Archive(lab) as archive:
+            archive.start_run(name="net-new").complete()
+        await driver.until(lambda _text: driver.view.runs.total == RUNS + 2, "the keys, while a run appears")
         await driver.press("escape")
         await driver.miss("esc closes")
-        await driver.press("ctrl+c")
+        await driver.see("net-new")
+        await driver.press("question_mark", "ctrl+c")
 
     assert drive(lab, steps, size=size).return_value == 0
 

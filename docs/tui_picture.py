@@ -1,8 +1,8 @@
 """Draws docs/tui.svg, the picture of the full-screen view: ``python -m docs.tui_picture``.
 
 The script trains the models of ``exptrack demo`` in a temporary folder, opens the view on them, sorts and marks
-runs by keys, and draws the screen. It needs the extra ``test``. Ids, times and durations differ from run to run;
-the rest of the picture does not. The picture asks no network for a font.
+runs by keys, and draws the screen. It needs the extra ``test``. Ids, times and durations differ from run to
+run; the rest of the picture does not. The picture asks no network for a font.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class ArchiveView(Frame):
     # The list of runs
 
     @work(exclusive=True, group="list")
-    async def _list_runs(self, question: RunsQuestion, columns: str) -> None:
+    async def _list_runs(self, question: RunsQuestion, columns: str, asked: Question | None = None) -> None:
         """Read a list of runs: the first ones, then the place of every run, then which metric tells most."""
         is_first = not self.runs.fields and not columns
         try:
@@ -91,8 +91,9 @@ class ArchiveView(Frame):
                 lambda archive: reading.read_first(archive, question, fields, FIRST_RUNS)
             )
             self._question, self._columns = question, columns
-            self.prompt.close()
-            self.runs.focus()
+            if asked is not None and self.prompt.question == asked:
+                self.prompt.close()
+                self.runs.focus()
             self.runs.show_first(found, fields)
             self.write_frame()
             index = await self._source.read(partial(reading.read_index, question=question))
@@ -102,10 +103,10 @@ class ArchiveView(Frame):
                 if metric is not None:
                     self._show_fields((metric,))
         except FilterError as error:
-            if self.prompt.question is None:
-                self.complain(error)
-            else:
+            if asked is not None and self.prompt.question == asked:
                 self.prompt.show_problem(str(error))
+            else:
+                self.complain(error)
         except ExptrackError as error:
             self.complain(error)
         self.write_frame()
@@ -280,6 +281,7 @@ class ArchiveView(Frame):
                 self._to_edit, label = [chosen.run_id], f"new name of {chosen.run_id[-8:]}"
                 self._begin_asking(question._replace(label=label), chosen.name or "")
             return
+        self._to_edit = [run_id for run_id, _label in runs]
         self._begin_asking(
             question._replace(label=f"{question.label} for {format_count(len(runs), 'run')}"), ""
         )
@@ -315,10 +317,10 @@ class ArchiveView(Frame):
         """Do what was asked for."""
         name, text = event.question.name, event.text.strip()
         if name == "columns":
-            self._list_runs(self._question, text)
+            self._list_runs(self._question, text, event.question)
         elif name in ("filter", "order", "find"):
             field = {"filter": "where"}.get(name, name)
-            self._list_runs(self._question._replace(**{field: text}), self._columns)
+            self._list_runs(self._question._replace(**{field: text}), self._columns, event.question)
         elif name == "find metrics":
             self._metric_text = text
             self._end_asking()
@@ -465,6 +467,7 @@ class ArchiveView(Frame):
             self.tell(await self._source.edit(change))
         except ExptrackError as error:
             self.complain(error)
+            self._is_leaving = False  # the user has to see it
         self._is_editing = False  # not in a finally: it stays true if the view ends before the change
         if self._is_leaving:
             self.exit(0)

@@ -33,7 +33,7 @@ ScrollBar { background: ansi_default; }
 #small { display: none; width: 100%; height: 100%; content-align: center middle; }
 .small #body, .small #head, .small #foot, .small #asked, .small Prompt { display: none; }
 .small #small { display: block; }
-ModalScreen { align: center middle; background: ansi_default 0%; }
+ModalScreen { align: center middle; }
 #help, #confirm {
     background: ansi_default; color: ansi_default; border: round ansi_cyan; padding: 0 1;
     border-title-style: bold; max-width: 100%; max-height: 100%;

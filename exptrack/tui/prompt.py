@@ -108,13 +108,16 @@ class Prompt(Vertical):
         self._question: Question | None = None
         self._completions: Sequence[Completion] = ()
         self._chosen = 0
+        self._label = Static(id="ask-label", markup=False)
+        self._line = _Line(id="ask-input", compact=True, select_on_focus=False)
+        self._below = Static(id="ask-help", markup=False)
 
     def compose(self) -> ComposeResult:
         """Lay out the label, the line and the help below."""
         with Horizontal(id="ask-line"):
-            yield Static(id="ask-label", markup=False)
-            yield _Line(id="ask-input", compact=True, select_on_focus=False)
-        yield Static(id="ask-help", markup=False)
+            yield self._label
+            yield self._line
+        yield self._below
 
     @property
     def question(self) -> Question | None:
@@ -125,8 +128,8 @@ class Prompt(Vertical):
         """Begin to ask, with a text to be changed."""
         self._question = question
         self.display = True
-        self.query_one("#ask-label", Static).update(Text(f" {question.label}: ", style="bold"))
-        line = self.query_one(_Line)
+        self._label.update(Text(f" {question.label}: ", style="bold"))
+        line = self._line
         line.value = text
         line.cursor_position = len(text)
         line.focus()
@@ -151,15 +154,15 @@ class Prompt(Vertical):
             Text(safe(line), style="red" if number == 0 else "")
             for number, line in enumerate(words.split("\n"))
         ]
-        self.query_one("#ask-help", Static).update(Text("\n").join(lines))
+        self._below.update(Text("\n").join(lines))
 
     def _would_change(self, one: Completion) -> bool:
-        return self.query_one(_Line).value[one.start : one.end] != one.text
+        return self._line.value[one.start : one.end] != one.text
 
     def _draw(self, problem: str | None, position: int | None) -> None:
         label = len(self._question.label) + 3 if self._question is not None else 0
         lines: list[Text] = []
-        line = self.query_one(_Line)
+        line = self._line
         if problem is not None and line.value.strip():
             margin = label + min(position or 0, max(line.size.width - 1, 0))
             words = safe(problem)
@@ -180,15 +183,15 @@ class Prompt(Vertical):
         if len(self._completions) > first + len(shown):
             left = len(self._completions) - first - len(shown)
             lines.append(Text(f"{' ' * label}{left:,} more: ↓", style="dim"))
-        self.query_one("#ask-help", Static).update(Text("\n").join(lines))
-        self.query_one("#ask-help", Static).display = bool(lines)
+        self._below.update(Text("\n").join(lines))
+        self._below.display = bool(lines)
 
     def _show_nothing(self) -> None:
         self._completions = ()
         self._draw(None, None)
 
     def _want_help(self) -> None:
-        line = self.query_one(_Line)
+        line = self._line
         if self._question is not None and self._question.language is not None:
             self.post_message(self.Edited(self._question, line.value, line.cursor_position))
 
@@ -215,6 +218,6 @@ class Prompt(Vertical):
             self._draw(None, None)
         else:
             one = self._completions[self._chosen]
-            line = self.query_one(_Line)
+            line = self._line
             line.value = f"{line.value[: one.start]}{one.text}{line.value[one.end :]}"
             line.cursor_position = one.start + len(one.text)

@@ -239,7 +239,11 @@ class RunList(ScrollView, can_focus=True):
         missing = [one for one in around if one not in self._rows and one not in self._asked]
         if missing:
             self._asked.update(missing)
-            self.post_message(self.Wanted(missing))
+            # Later: the message of a widget that another one is drawing would not go up to the view.
+            self.call_later(self._ask_for, missing)
+
+    def _ask_for(self, row_ids: list[int]) -> None:
+        self.post_message(self.Wanted(row_ids))
 
     def _resize(self) -> None:
         self.virtual_size = Size(self.size.width, self._total)
@@ -309,8 +313,8 @@ def write_value(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        text = format_number(value)
-        return text if len(text) <= VALUE_WIDTH else f"{value:.2e}"
+        texts = (format_number(value), *(f"{value:.{digits}g}" for digits in (4, 3, 2)))
+        return next((text for text in texts if len(text) <= VALUE_WIDTH), texts[-1])
     if isinstance(value, datetime):
         return format_age(value)
     if isinstance(value, tuple | list) and all(isinstance(one, str) for one in value):

@@ -27,6 +27,7 @@ from exptrack.tui.reading import RunsQuestion
 from exptrack.tui.run_list import RunList
 from exptrack.tui.source import Source
 
+LINES = ("head", "asked", "list-head", "run-head", "tabs", "foot", "small")
 MESSAGE_S = 6.0
 HINTS = "/ filter  f find  s sort  c columns  space mark  tab other side  z zoom  ? keys  q quit"
 
@@ -59,49 +60,35 @@ class Frame(App[int]):
         self._is_editing = False
         self._is_leaving = False
         self._message = ""
+        # Held here, as a reading may end after the screen has lost its parts.
+        self._lines = {name: Static(id=name, markup=False) for name in LINES}
+        self.runs = RunList(self._marks, colour=self._colour, id="runs")
+        self.charts = Charts(colour=self._colour, id="charts")
+        self.page = PageView(id="page")
+        self.prompt = Prompt(id="prompt")
         self._loop_of_view: asyncio.AbstractEventLoop | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
-        yield Static(id="head", markup=False)
-        yield Static(id="asked", markup=False)
-        yield Prompt(id="prompt")
+        yield self._lines["head"]
+        yield self._lines["asked"]
+        yield self.prompt
         with Horizontal(id="body"):
             with Vertical(id="left"):
-                yield Static(id="list-head", markup=False)
-                yield RunList(self._marks, colour=self._colour, id="runs")
+                yield self._lines["list-head"]
+                yield self.runs
             with Vertical(id="right"):
-                yield Static(id="run-head", markup=False)
-                yield Static(id="tabs", markup=False)
-                yield Charts(colour=self._colour, id="charts")
-                yield PageView(id="page")
-        yield Static(id="foot", markup=False)
-        yield Static(id="small", markup=False)
+                yield self._lines["run-head"]
+                yield self._lines["tabs"]
+                yield self.charts
+                yield self.page
+        yield self._lines["foot"]
+        yield self._lines["small"]
 
     @property
     def is_editing(self) -> bool:
         """Whether a change is being stored."""
         return self._is_editing
-
-    @property
-    def runs(self) -> RunList:
-        """The list of runs."""
-        return self.query_one("#runs", RunList)
-
-    @property
-    def charts(self) -> Charts:
-        """The charts."""
-        return self.query_one("#charts", Charts)
-
-    @property
-    def page(self) -> PageView:
-        """The page of text."""
-        return self.query_one("#page", PageView)
-
-    @property
-    def prompt(self) -> Prompt:
-        """The line in which the user writes."""
-        return self.query_one("#prompt", Prompt)
 
     def on_resize(self, event: Resize) -> None:
         """Say so if the terminal is too small."""
@@ -121,10 +108,10 @@ class Frame(App[int]):
             return
         self._set("head", self._write_head())
         self._set("asked", frame.write_question(self._question, self._write_place(), self.size.width))
-        self.query_one("#asked").display = self.prompt.question is None
+        self._lines["asked"].display = self.prompt.question is None
         self._set("list-head", self.runs.write_heads(max(self.runs.size.width, 1)))
         self._set("run-head", frame.write_run_head(self.runs.chosen, self._marks, colour=self._colour))
-        self._set("tabs", frame.write_tabs(self._tab, self.query_one("#tabs").size.width))
+        self._set("tabs", frame.write_tabs(self._tab, self._lines["tabs"].size.width))
         if self._problem:
             self._set("foot", Text(f" {safe(self._problem)}", style="red", no_wrap=True, overflow="ellipsis"))
 
@@ -135,6 +122,8 @@ class Frame(App[int]):
         return frame.write_ends(f" exptrack  {os.path.basename(self._source.path)}", right, self.size.width)
 
     def _write_place(self) -> str:
+        if self.screen_stack[0].has_class("only-left"):
+            return ""
         tab = TABS[self._tab]
         words = [f"with {self._metric_text!r}"] if self._metric_text and tab in ("charts", "metrics") else []
         words += [self.charts.write_place()] if tab == "charts" else []
@@ -161,7 +150,7 @@ class Frame(App[int]):
         self.tell(" ".join([str(error).split("\n")[0], *notes]), "red")
 
     def _set(self, name: str, words: Text) -> None:
-        self.screen_stack[0].query_one(f"#{name}", Static).update(words)
+        self._lines[name].update(words)
 
     # The end
 

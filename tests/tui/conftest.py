@@ -19,7 +19,7 @@ BEGAN = datetime(2026, 1, 2, tzinfo=UTC)
 def make_run(number: int) -> RecordedRun:
     """A run that was logged; a larger number has a smaller learning rate and learns better."""
     steps = range(0, 2000, 10)
-    times = [float(step) for step in steps]
+    times = [(BEGAN + timedelta(hours=number, seconds=step)).timestamp() for step in steps]
     config = {"optim": {"lr": 0.1 / 2**number, "name": "adam"}, "seed": number % 2}
     return RecordedRun(
         config,
@@ -29,10 +29,10 @@ def make_run(number: int) -> RecordedRun:
         tags=["even" if number % 2 == 0 else "odd"],
         notes=[f"note of {number}"],
         metrics={
-            "val/accuracy": (list(steps), [1 - math.exp(-step * (number + 1) / 4000) for step in steps], times),
-            "train/loss": (list(steps), [math.exp(-step * (number + 1) / 4000) + 0.01 for step in steps], times),
-            "lr": (list(steps), [0.1 / 2**number] * len(steps), times),
-            "system/cpu": (list(steps), [50.0] * len(steps), times),
+            "val/accuracy": (steps, [1 - math.exp(-step * (number + 1) / 4000) for step in steps], times),
+            "train/loss": (steps, [math.exp(-step * (number + 1) / 4000) + 0.01 for step in steps], times),
+            "lr": (steps, [0.1 / 2**number] * len(steps), times),
+            "system/cpu": (steps, [50.0] * len(steps), times),
         },
     )
 

@@ -119,11 +119,11 @@ def test_columns_are_chosen(lab: Path) -> None:
         await driver.write("config.optim.lr, duration, tag")
         await driver.press("enter")
         text = await driver.see("optim.lr", "duration", "0.0125", "0.003125", "603")
-        assert "even" not in text
+        assert "tag" not in text
         await driver.press("z")
         await driver.see("optim.lr", "duration", "tag", "even", "odd")
         await driver.press("escape")
-        await driver.miss("even")
+        await driver.miss("tag")
 
     drive(lab, steps, size=(160, 40))
 
@@ -223,7 +223,7 @@ def test_metrics_are_found_by_name_and_system_metrics_come_last(lab: Path) -> No
 def test_the_right_side_gets_the_whole_screen(lab: Path) -> None:
     async def steps(driver: Driver) -> None:
         await driver.see("net-7")
-        await driver.press("down", "z")
+        await driver.press("down", "tab", "z")
         text = await driver.miss("net-0")
         assert "val/accuracy" in text
         await driver.see("lr", "system/cpu")
@@ -328,7 +328,7 @@ def test_marked_runs_are_moved_to_the_trash_after_a_question(lab: Path) -> None:
         await driver.see("delete 2 runs?")
         await driver.press("t")
         await driver.see("2 runs moved to the trash", f"{RUNS - 1} runs")
-        assert "net-7" not in await driver.miss("marked")
+        assert names_on(await driver.miss("marked")) == ["5", "4", "3", "2", "1", "0"]
 
     drive(lab, steps)
     with Archive(lab) as archive:
@@ -421,12 +421,12 @@ def test_a_file_that_vanishes_is_told_and_read_again_once_it_is_back(lab: Path) 
         lab.rename(lab.with_name("elsewhere.db"))
         await driver.see("cannot be read")
         assert "net-7" in driver.text
-        await driver.press("down", "down", "2", "1", "end", "r")
+        await driver.press("down", "down", "2", "1", "end")
         await driver.pilot.pause(0.5)
         lab.with_name("elsewhere.db").rename(lab)
         await driver.see("live")
-        await driver.press("home")
-        await driver.see("completed  net-")
+        await driver.press("home", "down")
+        await driver.see("completed  net-7")
 
     drive(lab, steps)
 
@@ -485,7 +485,7 @@ def test_no_colour_is_used_if_none_is_wanted(lab: Path, monkeypatch: pytest.Monk
         await driver.see("net-7")
         await driver.press("down", "space", "space")
         await driver.see("2 marked", "a net-7", "b net-6")
-        text = await driver.until(lambda text: "aaaa" in text and "bbb" in text, "letters as curves")
+        text = await driver.until(lambda text: "ababab" in text and "mmm" in text, "letters as curves")
         assert not BRAILLE & set(text)
 
     drive(lab, steps)

@@ -173,7 +173,7 @@ def test_nothing_that_a_run_is_called_steers_the_terminal(lab: Path) -> None:
         terminal.require_clean()
     assert b"\x1b[31mred\x1b[0m" not in terminal.written
     assert "\u202e".encode() not in terminal.written
-    written = re.sub(rb"\x1b\]22;\w*\x07", b"", terminal.written)  # the shape of the pointer, which Textual sets
+    written = re.sub(rb"\x1b\]22;\w*\x07", b"", terminal.written)  # the pointer's shape, by Textual
     assert b"\x07" not in written
     assert b"\x1b]" not in written  # titles, links
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,7 +18,7 @@ KEYS = (
     (
         "Runs",
         (
-            ("↑ ↓ PgUp PgDn Home End", "move; j k g G do too"),
+            ("↑ ↓  PgUp PgDn", "move; Home, End, j, k, g and G do too"),
             ("space", "mark the run: its curves lie over those of the others"),
             ("m   u", "mark the first five runs; take off all marks"),
             ("/", "filter, in the language of 'exptrack ls --where'"),
@@ -27,30 +28,30 @@ KEYS = (
         ),
     ),
     (
-        "The right side",
+        "Sides",
         (
             ("tab", "go to the other side"),
             ("1 … 6   [ ]", "charts, run, config, metrics, artifacts, events"),
             ("z   enter", "give this side the whole screen; give it to the right one"),
             ("x   y", "steps or time along the charts; logarithmic scale"),
-            ("f", "there: show the metrics that have a text in their names"),
+            ("f", "on the right: show the metrics that have a text in their names"),
         ),
     ),
     (
         "Charts",
         (
-            ("← ↑ ↓ →   PgUp PgDn", "choose a chart; turn the page"),
+            ("← ↑ ↓ →", "choose a chart; PgUp and PgDn turn the page"),
             ("enter   esc", "enlarge the chart, with a cross-hair; go back"),
             ("← →   H L", "move the cross-hair; move it far"),
             ("+ - 0", "zoom in and out; show all"),
         ),
     ),
     (
-        "Change the marked runs, or the chosen one",
+        "Change runs",
         (
-            ("t", "add tags; -tag removes one"),
-            ("n   e", "add a note; give another name"),
-            ("d", "delete, after a question"),
+            ("t", "add tags to the marked runs, or to the chosen one; -tag removes one"),
+            ("n   e", "add a note to them; give the chosen run another name"),
+            ("d", "delete them, after a question"),
         ),
     ),
     (
@@ -126,9 +127,14 @@ def _write_answers(freed: str) -> Text:
     return Text("\n").join(lines)
 
 
-def _write_keys() -> Text:
-    lines: list[Text] = []
-    for title, keys in KEYS:
-        lines.append(Text(("\n" if lines else "") + title, style="bold"))
-        lines += [Text().append(f"  {key:<24}", "cyan").append(words) for key, words in keys]
-    return Text("\n").join(lines)
+def _write_keys() -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for place, (title, keys) in enumerate(KEYS):
+        if place:
+            grid.add_row()
+        grid.add_row(Text(title, style="bold"))
+        for key, words in keys:
+            grid.add_row(Text(f"  {key}", style="cyan"), Text(words))
+    return grid

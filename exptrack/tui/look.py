@@ -38,7 +38,7 @@ ModalScreen { align: center middle; }
     background: ansi_default; color: ansi_default; border: round ansi_cyan; padding: 0 1;
     border-title-style: bold; max-width: 100%; max-height: 100%;
 }
-#help { width: 78; height: 40; }
+#help { width: 80; height: 44; scrollbar-size: 1 1; }
 #confirm { width: 76; height: auto; }
 #confirm Static, #help Static { height: auto; width: 100%; }
 """

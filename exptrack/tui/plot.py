@@ -155,7 +155,9 @@ def _draw_title(title: str, summary: Text, curves: Sequence[Curve], width: int, 
     words = f"{safe(title)}{' (log)' * view.log}"
     head = Text(words, style="bold")
     if missing:
-        head.append(f"  {missing.pop() if len(missing) == 1 else 'some values left out'}", style="yellow")
+        head.append(
+            f"  {missing.pop() if len(missing) == 1 else 'some values left out'}", style="not bold yellow"
+        )
     room = width - head.cell_len
     if summary.cell_len + 2 <= room:
         head.append(" " * (room - summary.cell_len)).append_text(summary)

@@ -145,7 +145,11 @@ class Prompt(Vertical):
         """Show what is wrong with the text, and what could stand at the cursor."""
         self._completions = [one for one in found.completions if self._would_change(one)]
         self._chosen = 0
-        self._draw(found.problem, found.position)
+        # A word that is being written is wrong until it is whole; what can stand there says more.
+        is_unfinished = found.position is not None and any(
+            one.end >= found.position for one in self._completions
+        )
+        self._draw(None if is_unfinished else found.problem, found.position)
 
     def show_problem(self, words: str) -> None:
         """Show why the text was refused."""

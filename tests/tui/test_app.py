@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import time
 from pathlib import Path
 
@@ -365,6 +367,29 @@ def test_a_refused_change_is_told(lab: Path) -> None:
 
         drive(lab, steps)
         assert run.tags == ()
+
+
+def test_leaving_waits_for_a_change(lab: Path) -> None:
+    with contextlib.closing(sqlite3.connect(lab, isolation_level=None)) as other:
+
+        async def steps(driver: Driver) -> None:
+            await driver.see("net-7")
+            await driver.press("down", "n")
+            other.execute("BEGIN IMMEDIATE")
+            await driver.write("late")
+            await driver.press("enter")
+            await driver.see("storing the change")
+            await driver.press("n")
+            await driver.see("a change is still being stored")
+            await driver.press("q")
+            await driver.see("leaving once the change is stored")
+            assert driver.view.return_value is None
+            other.execute("COMMIT")
+            await driver.until(lambda _text: driver.view.return_value is not None, "the end")
+
+        assert drive(lab, steps).return_value == 0
+    with Archive(lab) as archive:
+        assert [run.name for run in archive.runs().where("note = late")] == ["net-7"]
 
 
 def test_an_archive_that_can_only_be_read_is_not_changed(lab: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_change_is_made_by_keys(lab: Path) -> None:
         terminal.press(b"t")
         terminal.see(b"tags")
         terminal.press("größer".encode() + b"\r")
-        terminal.see(b"storing")
+        terminal.see("+größer".encode())
         terminal.press(b"q")
         assert terminal.wait() == 0
         terminal.require_clean()

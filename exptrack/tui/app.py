@@ -73,6 +73,7 @@ class ArchiveView(Frame):
     def on_mount(self) -> None:
         """Read the first runs, and begin to look for changes."""
         self._loop_of_view = asyncio.get_running_loop()
+        self.app_resume_signal.subscribe(self.runs, self.draw_again)
         self.runs.focus()
         self.show_hints()
         self.write_frame()

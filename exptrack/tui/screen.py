@@ -152,6 +152,10 @@ class Frame(App[int]):
     def _set(self, name: str, words: Text) -> None:
         self._lines[name].update(words)
 
+    def draw_again(self, _app: object) -> None:
+        """Draw everything, as after a stay in the shell: the terminal has forgotten it."""
+        self.refresh(layout=True)
+
     # The end
 
     def leave_soon(self, code: int) -> None:

@@ -430,6 +430,17 @@ def test_the_picture_shows_the_commands_of_its_script_and_asks_no_network() -> N
     assert "url(http" not in picture
 
 
+def test_the_picture_of_the_view_shows_what_its_script_does_and_asks_no_network() -> None:
+    picture = (DOCS / "tui.svg").read_text(encoding="utf-8")
+    words = "".join(xml.etree.ElementTree.fromstring(picture).itertext()).replace("\u00a0", " ")
+    drawing = script("tui_picture")
+    assert drawing.ORDER in words
+    assert f"{drawing.MARKED} marked" in words
+    assert "@font-face" not in picture
+    assert "url(http" not in picture
+    assert sum("(tui.svg)" in text for text in PAGES.values()) == 1
+
+
 # The API
 
 

@@ -21,6 +21,7 @@ from exptrack.cli import archive as archive  # isort: skip
 from exptrack.cli import portable as portable  # isort: skip
 from exptrack.cli import salvage as salvage  # isort: skip
 from exptrack.cli import ui as ui  # isort: skip
+from exptrack.cli import tui as tui  # isort: skip
 from exptrack.cli import report as report  # isort: skip
 from exptrack.cli import demo as demo  # isort: skip
 from exptrack.cli.main import completion, main  # isort: skip

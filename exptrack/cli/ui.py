@@ -79,7 +79,7 @@ def ui(
     from exptrack.web.server import PageServer
 
     idle_s = None if idle is None else seconds_of(idle, "--idle")
-    path, can_edit = _prepare((db or find_default()) if file is None else file)
+    path, can_edit = prepare_view((db or find_default()) if file is None else file)
     other = find_page(path)
     if other is not None and _answers(other):
         url = write_login(other.origin, other.token)
@@ -121,10 +121,10 @@ def _export(db: str | None, out: str, where: tuple[str, ...], as_json: bool) -> 
         click.echo("'exptrack pack', or by 'exptrack extract' for some of the runs.")
 
 
-def _prepare(path: str) -> tuple[str, bool]:
+def prepare_view(path: str) -> tuple[str, bool]:
     """Return the whole path of an archive, and whether it can be changed.
 
-    As every command does, this stores what dead processes left. The page itself only reads.
+    As every command does, this stores what dead processes left. The view of it then only reads.
     """
     try:
         with Archive(path, create=False, wait_s=READERS_WAIT_S) as archive:

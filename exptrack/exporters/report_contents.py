@@ -168,7 +168,7 @@ class _Reader:
                     raise MetricNotFoundError(name, "these runs", close)
             return list(dict.fromkeys(names))
         own = [name for name in logged if not name.startswith(SYSTEM)]
-        ranked = sorted(own, key=lambda name: _rank_metric(name, logged[name].runs))
+        ranked = sorted(own, key=lambda name: rank_metric(name, logged[name].runs))
         if len(ranked) > MOST_METRICS:
             self._left_out.append(
                 f"{MOST_METRICS} of {len(ranked):,} metrics are shown; --metrics NAME chooses others"
@@ -337,7 +337,7 @@ def direction_of(name: str) -> str | None:
     return {"minimize": "min", "maximize": "max", None: None}[guess_direction(name)]
 
 
-def _rank_metric(name: str, runs: int) -> tuple[bool, bool, int, str]:
+def rank_metric(name: str, runs: int) -> tuple[bool, bool, int, str]:
     """Rank first the metrics that tell most: with a direction, of data not trained on, of most runs."""
     return direction_of(name) is None, not EVALUATED.intersection(split_words(name)), -runs, name
 

@@ -11,7 +11,9 @@ import io
 from typing import TextIO
 
 ERRORS = "exptrack.plain"
-LIKENESSES = str.maketrans("–—−·•●◦○★×→↑↓│─└├█▁▂▃▄▅▆▇…±µ²≥≤“”‘’", "---.oooo*x>^v|-`|#..::==#~+u2><\"\"''")
+LIKENESSES = str.maketrans(
+    "–—−·•●◦○★×✓✗→»↑↓│┤─└├█▌▁▂▃▄▅▆▇…±µ²≥≤“”‘’", "---.oooo*xvx>>^v||-`|#|..::==#~+u2><\"\"''"
+)
 # The lower byte of a braille character holds a bit for each dot.
 BRAILLE = range(0x2800, 0x2900)
 BY_DOTS = " ..::==##"

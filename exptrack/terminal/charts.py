@@ -71,11 +71,11 @@ def _bar(value: float, least: float, greatest: float) -> str:
         return GAP
     if math.isinf(value):
         return UP if value > 0 else DOWN
-    part = _share(value, least, greatest)
+    part = share_of(value, least, greatest)
     return BARS[min(int(part * len(BARS)), len(BARS) - 1)]
 
 
-def _share(value: float, least: float, greatest: float) -> float:
+def share_of(value: float, least: float, greatest: float) -> float:
     """Return where a value stands in a range: 0 at its least end, 1 at its greatest, 0.5 in an empty range."""
     span = greatest - least
     if not span:
@@ -89,15 +89,15 @@ def draw_lines(
     title: str, lines: Sequence[Line], width: int, height: int = PLOT_ROWS, *, log: bool, by: str, colour: bool
 ) -> Text:
     """Draw lines over one axis: steps, or seconds since the start of each run (`by` ``"time"``)."""
-    points = [list(_points(line.buckets, by, log)) for line in lines]
+    points = [list(bucket_points(line.buckets, by, log)) for line in lines]
     drawn = [(x, y) for line in points for x, y in line if not math.isnan(y)]
     columns = max(width - LABEL_CHARS - 3, LEAST_WIDTH)
     rows = max(height, LEAST_HEIGHT)
     plain = colour or len(lines) == 1
     parts = [Text(f"{title}{' (log)' * log}", style="bold")]
     if drawn:
-        x_range = _pad_range([x for x, _y in drawn])
-        y_range = _pad_range([y for _x, y in drawn], log)
+        x_range = pad_range([x for x, _y in drawn])
+        y_range = pad_range([y for _x, y in drawn], log)
         layers = [
             Layer(line.label, path, "" if plain else _letter(place), _colour(place), joined=True)
             for place, (line, path) in enumerate(zip(lines, points, strict=True))
@@ -111,7 +111,7 @@ def draw_lines(
     for place, line in enumerate(lines):
         mark = "●" if plain else _letter(place)
         legend = Text(f"{mark} {line.label}", style=_colour(place) if colour else "")
-        parts.append(legend.append(_left_out(line.buckets, log), style="dim"))
+        parts.append(legend.append(describe_left_out(line.buckets, log), style="dim"))
     return Text("\n").join(parts)
 
 
@@ -137,8 +137,8 @@ def draw_points(
     columns = max(width - LABEL_CHARS - 3, LEAST_WIDTH)
     parts = [Text(f"{title}{' (log)' * log_y}", style="bold")]
     if everything:
-        x_range = (-0.5, len(names) - 0.5) if names else _pad_range([x for x, _y in everything], log_x)
-        y_range = _pad_range([y for _x, y in everything], log_y)
+        x_range = (-0.5, len(names) - 0.5) if names else pad_range([x for x, _y in everything], log_x)
+        y_range = pad_range([y for _x, y in everything], log_y)
         shown = [layer._replace(points=points) for layer, points in zip(layers, drawn, strict=True)]
         drawing = _plot(shown, columns, max(height, LEAST_HEIGHT), x_range, y_range, colour)
         parts += _beside_axis(drawing, y_range, log_y)
@@ -186,21 +186,26 @@ def _letter(place: int) -> str:
     return LETTERS[place % len(LETTERS)]
 
 
-def _points(buckets: Buckets, by: str, log: bool) -> Iterator[tuple[float, float]]:
-    """Yield the points drawn for each bucket: first, least, greatest and last value; NaN breaks the line."""
+def bucket_points(buckets: Buckets, by: str, log: bool) -> Iterator[tuple[float, float]]:
+    """Yield the points drawn for each bucket: first, least, greatest and last value; NaN breaks the line.
+
+    Extremes that are the first or the last value are not drawn twice, so a line that rises or falls is smooth.
+    """
     values_of = buckets.lists()
     first, last = ("first_step", "last_step") if by == "step" else ("first_time_s", "last_time_s")
     for place in range(len(buckets)):
         low, high = values_of[first][place], values_of[last][place]
         # Half of a large step as a float can lie outside of its bucket.
         middle = (low + high) // 2 if by == "step" else (low + high) / 2
-        values = [
-            (low, values_of["first"]),
-            (middle, values_of["finite_min"]),
-            (middle, values_of["finite_max"]),
-        ]
-        for x, column in (*values, (high, values_of["last"])):
-            yield x, _drawable(column[place], log)
+        begin, end, least, greatest = (
+            values_of[name][place] for name in ("first", "last", "finite_min", "finite_max")
+        )
+        yield low, _drawable(begin, log)
+        extremes = (least, greatest) if begin <= end else (greatest, least)
+        for value in extremes:
+            if value not in (begin, end):
+                yield middle, _drawable(value, log)
+        yield high, _drawable(end, log)
 
 
 def _drawable(value: float, log: bool) -> float:
@@ -209,7 +214,7 @@ def _drawable(value: float, log: bool) -> float:
     return math.log10(value) if log else value
 
 
-def _left_out(buckets: Buckets, log: bool) -> str:
+def describe_left_out(buckets: Buckets, log: bool) -> str:
     """Say which values of a series are not drawn."""
     values_of = buckets.lists()
     missing = sum(values_of["nan_count"])
@@ -221,7 +226,7 @@ def _left_out(buckets: Buckets, log: bool) -> str:
     return f"  without {', '.join(words)}" if words else ""
 
 
-def _pad_range(values: Sequence[float], log: bool = False) -> tuple[float, float]:
+def pad_range(values: Sequence[float], log: bool = False) -> tuple[float, float]:
     """Return the range of an axis: never empty, and finite at both ends."""
     least, greatest = min(values), max(values)
     if least < greatest:
@@ -250,7 +255,7 @@ def _plot(
     for layer in layers:
         shade = layer.style if colour else None
         places = [
-            None if math.isnan(y) else (_share(x, *x_range), _share(y, *y_range)) for x, y in layer.points
+            None if math.isnan(y) else (share_of(x, *x_range), share_of(y, *y_range)) for x, y in layer.points
         ]
         if layer.joined:
             for here, there in pairwise(places):

@@ -7,10 +7,11 @@ output is never cut and has no colour.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -46,6 +47,24 @@ def open_console(*, stderr: bool = False) -> Console:
         made = Console(stderr=stderr, markup=False, highlight=False, width=PIPED_WIDTH)
     made.push_render_hook(_EscapeControls())
     return made
+
+
+def draw_lines_of(print_on: Callable[[Console], object], width: int, *, colour: bool) -> list[Text]:
+    """Return what a function prints on a console of a width, line by line, instead of printing it."""
+    paper = io.StringIO()
+    drawn = Console(
+        file=paper,
+        width=max(width, 1),
+        force_terminal=True,
+        color_system="standard" if colour else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    drawn.push_render_hook(_EscapeControls())
+    print_on(drawn)
+    return [Text.from_ansi(line) for line in paper.getvalue().splitlines()]
 
 
 class _EscapeControls(RenderHook):

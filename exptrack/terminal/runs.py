@@ -262,14 +262,15 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
         for note in record.notes:
             out.print(Text(f"{format_age(note.written_at)}: {safe(note.text)}"))
     print_heading(out, "Events")
-    print_table(
-        out,
-        [("when", "left"), ("what", "left"), ("data", "left")],
-        _event_rows(record.events),
-    )
+    print_events(out, record.events)
     if record.traceback:
         print_heading(out, "Traceback")
         out.print(Text("\n".join(safe(line) for line in record.traceback.rstrip().split("\n"))))
+
+
+def print_events(out: Console, events: Iterable[Event]) -> None:
+    """Print the events of a run, oldest first."""
+    print_table(out, [("when", "left"), ("what", "left"), ("data", "left")], _event_rows(events))
 
 
 def _event_rows(events: Iterable[Event]) -> Iterable[Sequence[object]]:

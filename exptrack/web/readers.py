@@ -6,11 +6,12 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
-
-from starlette.types import Receive
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exptrack import TimeLimit
+
+if TYPE_CHECKING:
+    from starlette.types import Receive  # not needed to run: the full-screen view reads without a server
 
 _T = TypeVar("_T")
 

@@ -134,7 +134,7 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "field_summary.METRIC_OTHERS": {"state": STATES[0].format(s="v"), "kept": MEMBER},
     "field_summary.METRIC_FIELDS": {"state": STATES[0].format(s="v"), "kept": ""},
     "file_seal.COUNT_ROWS": {"table": "run"},
-    "merge.HAS_MORE": {"one": "main", "other": "source"},
+    "containment.HAS_MORE": {"one": "main", "other": "source"},
     "salvage_intake.SELECT_NAME": {"columns": "name", "table": "metric_name"},
     "salvage_runs.SET_FACT": {"column": "host"},
     "salvage_runs.ROWS_OF": {"table": "note"},

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 FLUSH_BYTES = 4 * 1024 * 1024  # stored in one transaction
 # A process on another host cannot be looked at. After this time without a write it counts as dead.
 SILENCE = timedelta(days=1)
-RAW_BYTES = 16 * 1024  # so few bytes are stored as they are where a run starts: packing them takes longer to load
+RAW_BYTES = (
+    16 * 1024
+)  # so few bytes are stored as they are where a run starts: packing them takes longer to load
 CHUNKS_AHEAD = 4  # verified in a thread while a blob is read from end to end
 
 SELECT_CHUNK = "SELECT id FROM chunk WHERE sha256 = ?"

@@ -151,7 +151,7 @@ class CheckpointChoice(Retention):
 
     @in_reading
     def _read_checkpoints(self) -> list[Artifact]:
-        """Return the versions that have a step, without those past the step from which the run went on later."""
+        """Return the versions that have a step, without those past a step from which the run went on later."""
         with self._connection.snapshot():
             rows = self._connection.all(REWINDS_OF_RUN, (self._run,))
             made = read_artifacts(self._connection, self._run)

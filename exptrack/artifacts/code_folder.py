@@ -92,7 +92,10 @@ def read_kept_code(store: ArtifactStore) -> KeptCode | None:
             read_requirements(files.get(PACKAGES, (0, b""))[1].decode()),
             files.get(PATCH, (0, b""))[1],
             {path: (stat.S_IMODE(mode), data) for path, (mode, data) in texts.items()},
-            tuple(LeftOutFile(str(one["path"]), one["size_bytes"], str(one["reason"])) for one in about["left_out"]),
+            tuple(
+                LeftOutFile(str(one["path"]), one["size_bytes"], str(one["reason"]))
+                for one in about["left_out"]
+            ),
             None if about["problem"] is None else str(about["problem"]),
         )
     except (KeyError, TypeError, ValueError) as error:

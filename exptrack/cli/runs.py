@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Container, Sequence
+from dataclasses import replace
 
 import click
 
@@ -99,7 +100,7 @@ def show(db: str | None, run: str, rewound: bool, as_json: bool) -> None:
     with open_archive(db) as archive:
         found = archive.show_run(run)
         if rewound:
-            found = found._replace(metrics=(*found.metrics, *archive.list_rewound(run)))
+            found = replace(found, metrics=(*found.metrics, *archive.list_rewound(run)))
         if as_json:
             print_json(found)
             return

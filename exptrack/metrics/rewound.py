@@ -1,7 +1,7 @@
 """Hide what a run logged past a step, when it goes on from there: kept, under another name.
 
-The points of a metric past the step become those of a metric of their own, ``exptrack:rewound/1/loss``. So every
-curve, summary and ranking of ``loss`` is right without asking, and all checks and copies hold for both.
+The points of a metric past the step become those of another metric, such as ``exptrack:rewound/1/loss``. So
+every curve, summary and ranking of ``loss`` is right without asking, and all checks and copies hold for both.
 
 Invariants: no point is lost or changed. The first rewinding of a run has the number 1, the next one 2.
 """

@@ -66,9 +66,7 @@ def _require(problem: str | None, root: str, commit: str) -> None:
         )
 
 
-def _call(
-    root: str, *words: str, variables: dict[str, str] | None = None, given: bytes = b""
-) -> str | None:
+def _call(root: str, *words: str, variables: dict[str, str] | None = None, given: bytes = b"") -> str | None:
     """Call git; return None if it succeeds, else the last line of what it says."""
     try:
         done = subprocess.run(
@@ -79,7 +77,9 @@ def _call(
             timeout=GIT_WAIT_S,
         )
     except FileNotFoundError:
-        raise NotFoundError("the program git is not here, which writes the code of a commit; install it") from None
+        raise NotFoundError(
+            "the program git is not here, which writes the code of a commit; install it"
+        ) from None
     except subprocess.TimeoutExpired:
         return f"it took longer than {GIT_WAIT_S:g} s"
     if done.returncode == 0:

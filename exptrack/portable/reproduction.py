@@ -94,7 +94,9 @@ def reproduce(connection: Connection, run_id: object, out: str, places: Sequence
         if root is not None and commit is not None:
             problem = write_commit(root, commit, b"" if kept is None else kept.patch, tree)
             if problem is not None:
-                missing.append(f"The changes to the commit are not there: the patch does not apply ({problem}).")
+                missing.append(
+                    f"The changes to the commit are not there: the patch does not apply ({problem})."
+                )
         if kept is not None:
             _write_texts(tree, kept)
         files = sum(len(names) for _folder, _folders, names in os.walk(tree))

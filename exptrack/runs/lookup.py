@@ -11,8 +11,8 @@ from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import AmbiguousRunError, RunNotFoundError
 from exptrack.known_secrets import mask_secrets
-from exptrack.plain import attribute, is_text
 from exptrack.metrics.store import IS_SHOWN
+from exptrack.plain import attribute, is_text
 from exptrack.records import Note, RunStatus, RunSummary, TrialState
 from exptrack.times import moment
 from exptrack.validation import check_name

@@ -29,7 +29,7 @@ def collect_code(code: CodeVersion) -> Files | None:
 
 
 def insert_with_code(connection: Connection, run_id: str, files: Files, insert: Callable[[], int]) -> int:
-    """Call `insert`, which writes the rows of a run and returns its row id, and keep the code with it. Commits."""
+    """Call `insert`, which writes a run and returns its row id, and keep the code with it. Commits."""
     said, metadata = check_registration(Registration(CODE_NAME, CODE_KIND))
     with Intake(connection) as intake:
         folder = put_files(intake, files)

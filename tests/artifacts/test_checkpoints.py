@@ -113,7 +113,9 @@ def test_what_cannot_be_asked_is_refused(run: Run, tmp_path: Path) -> None:
         store.get_checkpoint("c", step="ten")  # type: ignore[arg-type]
 
 
-def test_an_alias_names_the_best_wherever_an_artifact_is_meant(archive: Archive, run: Run, tmp_path: Path) -> None:
+def test_an_alias_names_the_best_wherever_an_artifact_is_meant(
+    archive: Archive, run: Run, tmp_path: Path
+) -> None:
     log(run, tmp_path, {0: 0.9, 10: 0.4, 20: 0.5})
     run.artifacts.set_alias("c", "best", run.artifacts.get_checkpoint("c", best="val_loss").version)
     with archive.start_run() as other:

@@ -99,9 +99,7 @@ def test_untracked_texts_are_kept_and_what_git_ignores_is_not(repository: Path) 
     }
 
 
-def test_what_is_left_out_is_named_with_the_reason(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_left_out_is_named_with_the_reason(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code_files, "FILES_BYTES", 1000)
     monkeypatch.setattr(code_files, "FILE_BYTES", 600)
     (repository / "a.py").write_bytes(b"#" * 500)
@@ -235,7 +233,8 @@ def test_a_script_outside_of_git_is_kept_with_the_modules_beside_it(tmp_path: Pa
     (tmp_path / "lib" / "model.py").write_text("depth = 3\n")
     (tmp_path / "train.py").write_text(
         "import sys; sys.path.insert(0, 'lib')\nimport model, numpy, json\n"
-        "from exptrack.capture.code import capture_code\nfrom exptrack.capture.code_files import read_code_files\n"
+        "from exptrack.capture.code import capture_code\n"
+        "from exptrack.capture.code_files import read_code_files\n"
         "print(sorted(read_code_files(capture_code()).texts))\n"
     )
     done = subprocess.run(

@@ -82,9 +82,7 @@ def test_a_spawned_worker_tells_the_script(project: Path) -> None:
     assert launch(project, "train.py", "7")[0] == [PYTHON, "train.py"]
 
 
-def test_a_command_of_a_package_needs_no_interpreter(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_of_a_package_needs_no_interpreter(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = os.path.join(sys.prefix, "bin", "fit")
     monkeypatch.setattr(sys, "orig_argv", [sys.executable, command, "--lr", "1"])
     monkeypatch.setattr(sys, "argv", [command, "--lr", "1"])

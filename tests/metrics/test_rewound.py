@@ -171,7 +171,9 @@ def test_names_are_told_from_each_other_whatever_their_length() -> None:
         assert is_hidden_from(hidden, name)
         assert not is_hidden_from(hidden, f"{name}x"[1:])
     assert find_original("exptrack:rewound/3/a/b") == "a/b"
-    assert [find_original(name) for name in ("loss", "exptrack:rewound/x/a", "exptrack:rewound/3")] == [None] * 3
+    assert [find_original(name) for name in ("loss", "exptrack:rewound/x/a", "exptrack:rewound/3")] == [
+        None
+    ] * 3
 
 
 def test_a_long_name_is_hidden_and_found(archive: Archive) -> None:

@@ -167,7 +167,9 @@ def test_a_name_that_not_every_system_can_have_is_left_out(project: Path, tmp_pa
 
 
 def test_keeping_code_loads_nothing_heavy(tmp_path: Path) -> None:
-    statement = "import exptrack\nwith exptrack.start_run() as r: r.log({'x': 1})\nimport sys; print(*sys.modules)"
+    statement = (
+        "import exptrack\nwith exptrack.start_run() as r: r.log({'x': 1})\nimport sys; print(*sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", statement], cwd=tmp_path, capture_output=True, text=True, check=True
     )

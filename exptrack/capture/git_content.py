@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from exptrack.capture.git import end_session, read_git, start_git
@@ -45,9 +46,9 @@ class TreeContent(NamedTuple):
 def read_tree_content(root: str, commit: str | None, is_changed: bool, deadline: float) -> TreeContent:
     """Return what the work tree has beyond `commit`. Without a commit or a change there is no patch."""
     has_patch = commit is not None and is_changed
-    commands = {"the untracked files": (_LIST, LIST_OUTPUT_BYTES)}
+    commands: dict[str, tuple[Sequence[str], int]] = {"the untracked files": (_LIST, LIST_OUTPUT_BYTES)}
     if has_patch:
-        commands["the changes"] = ((*_DIFF, "HEAD", "--"), PATCH_OUTPUT_BYTES)
+        commands["the changes"] = ([*_DIFF, "HEAD", "--"], PATCH_OUTPUT_BYTES)
     started: dict[str, subprocess.Popen[bytes]] = {}
     found: dict[str, bytes] = {}
     problems: list[str] = []
@@ -108,10 +109,13 @@ def _read_at_most(process: subprocess.Popen[bytes], most: int, deadline: float) 
 
 
 def _split(patch: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Split a patch into the part of each file. No line inside a part begins as its first one does."""
-    for part in re.split(_SECTION, patch):
-        if part.startswith(b"diff --git "):
-            yield read_path_of_part(part), part
+    """Split a patch into the part of each file. No line inside a part begins as its first one does.
+
+    A file that became a link has two such parts, one after the other.
+    """
+    parts = [part for part in re.split(_SECTION, patch) if part.startswith(b"diff --git ")]
+    for path, same in groupby(parts, read_path_of_part):
+        yield path, b"".join(same)
 
 
 def read_path_of_part(part: bytes) -> bytes:

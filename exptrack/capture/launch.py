@@ -16,7 +16,7 @@ from exptrack.capture.paths import belongs_to_installation, find_project_folder,
 from exptrack.capture.redaction import escape_surrogates, know_secrets_of_command
 from exptrack.known_secrets import mask_secrets
 
-SPAWNED = "multiprocessing"  # in the words that start a worker
+SPAWNED = "from multiprocessing."  # so begins the code that starts a worker
 
 
 class Launch(NamedTuple):
@@ -38,23 +38,43 @@ def capture_launch(tree: CapturedTree) -> Launch:
         base = find_project_folder(tree.script)
     working = os.path.realpath(working_folder() or os.sep)
     is_inside = base is not None and _is_below(working, base)
-    given, arguments = list(getattr(sys, "orig_argv", ())), list(map(str, getattr(sys, "argv", ())))[1:]
-    is_spawned = any(SPAWNED in word for word in given[:4])
-    begin = len(given) - len(arguments)
-    is_whole = not is_spawned and begin > 0 and given[begin:] != arguments
-    if is_spawned or begin <= 0:
-        given, begin = _name_main(tree), 0
-    elif is_whole:
-        begin = len(given)
-    begin = begin or len(given)
+    given = list(getattr(sys, "orig_argv", ()))
+    is_whole = False
+    if not given or any(word.startswith(SPAWNED) for word in given):
+        given = _name_main(tree)
+        end = len(given)
+    else:
+        end = _find_arguments(given)
+        is_whole = given[end:] != list(map(str, getattr(sys, "argv", ())))[1:]
     place = working if is_inside or base is None else base
-    words = [_write(word, number, tree, place) for number, word in enumerate(_hide(given)[:begin])]
+    hidden = _hide(given)[: len(given) if is_whole else end]
+    words = [_write(word, number, tree, place) for number, word in enumerate(hidden)]
     if len(words) > 1 and tree.script is not None and _is_command(given[1], tree.script):
         words = words[1:]
     folder = None
     if is_inside and base is not None:
         folder = escape_surrogates(os.path.relpath(working, os.path.realpath(base)).replace(os.sep, "/"))
     return Launch(words, folder, is_whole, "ipykernel" in sys.modules)
+
+
+def _find_arguments(given: Sequence[str]) -> int:
+    """Return where the arguments begin: behind the options of the interpreter, and what it executes."""
+    place = 1
+    while place < len(given):
+        word = given[place]
+        place += 1
+        if word == "--check-hash-based-pycs":
+            place += 1
+        elif word == "-" or not word.startswith("-"):
+            return place
+        elif not word.startswith("--"):
+            # Of a cluster such as -Bm, the first option that takes a value takes the rest, or the next word.
+            at = next((at for at, letter in enumerate(word) if letter in "cmXW"), None)
+            if at is not None:
+                place += at == len(word) - 1
+                if word[at] in "cm":
+                    return place
+    return min(place, len(given))
 
 
 def _hide(given: Sequence[str]) -> list[str]:

@@ -35,12 +35,12 @@ def insert_with_code(connection: Connection, run_id: str, files: Files, insert: 
         folder = put_files(intake, files)
 
         def insert_both() -> None:
-            nonlocal run
             run = insert()
+            runs.append(run)
             kept = said._replace(media_type=FOLDER_TYPE)
             artifact = insert_artifact(connection, run, run_id, kept, metadata, folder.manifest)
             insert_entries(connection, artifact, folder)
 
-        run = 0
+        runs: list[int] = []
         intake.attach(insert_both)
-    return run
+    return runs[-1]

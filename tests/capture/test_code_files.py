@@ -63,13 +63,18 @@ def test_the_patch_makes_the_changed_tree_of_the_commit(
     change(repository)
     found = collect(repository)
     assert found.left_out == ()
-    git(repository, "stash", "--include-untracked")
+    git(tmp_path, "clone", "-q", str(repository), "clone")
     (tmp_path / "patch").write_bytes(found.patch)
-    git(repository, "apply", "--index", str(tmp_path / "patch"))
-    now = {path: (path.is_symlink(), path.read_bytes()) for path in sorted(repository.glob("[!.]*.*"))}
-    git(repository, "reset", "--hard")
-    git(repository, "stash", "pop", "--index")
-    assert {p: (p.is_symlink(), p.read_bytes()) for p in sorted(repository.glob("[!.]*.*"))} == now
+    git(tmp_path / "clone", "apply", "--index", str(tmp_path / "patch"))
+    trees = [
+        {
+            str(path.relative_to(folder)): (path.is_symlink(), path.lstat().st_mode & 0o100, path.read_bytes())
+            for path in folder.rglob("*.*")
+            if path.is_file() and ".git" not in path.parts
+        }
+        for folder in (repository, tmp_path / "clone")
+    ]
+    assert trees[0] == trees[1]
 
 
 def test_settings_of_the_user_do_not_change_the_patch(repository: Path) -> None:

@@ -92,7 +92,8 @@ def _read_at_most(process: subprocess.Popen[bytes], most: int, deadline: float) 
         watch, parts, length = select.poll(), list[bytes](), 0
         watch.register(process.stdout)
         while length <= most:
-            if not watch.poll(max(deadline - time.monotonic(), 0) * 1000):
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or not watch.poll(left_s * 1000):
                 raise TimeoutError("git took too long")
             part = os.read(process.stdout.fileno(), READ_BYTES)
             if not part:

@@ -165,6 +165,7 @@ def test_a_commit_that_is_nowhere_is_told_and_the_rest_is_written(
 
 def test_what_was_left_out_is_told(project: Path, tmp_path: Path) -> None:
     (project / "train.py").write_text(SCRIPT)
+    (project / "data.txt").write_text("words\n")
     (project / "big.csv").write_text("1," * 200_000)
     run_id = start(project, "one", "--password=hunter22")
     with Archive(tmp_path / "lab.db") as archive:

@@ -15,7 +15,7 @@ from exptrack.artifacts.retention import Retention
 from exptrack.database.connection import in_reading
 from exptrack.directions import guess_direction, split_words
 from exptrack.errors import ArtifactNotFoundError, InvalidValueError
-from exptrack.metrics.store import nan_if_null
+from exptrack.metrics.store import IS_SHOWN, nan_if_null
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import short_repr
 from exptrack.records import Artifact
@@ -35,8 +35,9 @@ LEFT JOIN metric_point AS p ON p.series = :series AND (p.step, p.seq) = (
 SERIES_OF_METRIC = """
 SELECT s.id FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ? AND n.name = ?
 """
-METRICS_OF_RUN = """
-SELECT n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ? ORDER BY n.name
+METRICS_OF_RUN = f"""
+SELECT n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
+WHERE s.run = ? AND {IS_SHOWN} ORDER BY n.name
 """
 REWINDS_OF_RUN = f"SELECT happened_at, data FROM event WHERE run = ? AND kind = '{REWIND_EVENT}' ORDER BY seq"
 # The words of names, the most telling first.

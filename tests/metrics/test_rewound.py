@@ -115,7 +115,9 @@ def test_the_rest_is_as_if_the_hidden_points_had_never_been_logged(
                     one.log({"m": value}, at)
         assert pairs(run.get_metric("m")) == pairs(plain.get_metric("m"))
         a, b = (archive.show_run(each.run_id).metrics for each in (run, plain))
-        assert [repr(one._replace(mean=None)) for one in a] == [repr(one._replace(mean=None)) for one in b]
+        # Of points of one millisecond, the file does not tell which was logged first. Sums differ by rounding.
+        unknown = dict.fromkeys(("mean", "first", "first_step", "last", "last_step", "min_step", "max_step"))
+        assert [repr(one._replace(**unknown)) for one in a] == [repr(one._replace(**unknown)) for one in b]
         gone = [(at, repr(value + 0.0)) for at, value in points if at > step]
         hidden = pairs(run.get_metric("exptrack:rewound/1/m"))
         assert sorted(hidden) == sorted(gone)

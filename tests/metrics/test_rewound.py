@@ -62,7 +62,7 @@ def test_no_ranking_filter_or_list_sees_what_is_hidden(archive: Archive) -> None
     assert not any("rewound" in name for name in archive.runs().to_pandas().columns)
     assert not any("rewound" in one.text for one in archive.complete_filter("metrics.").completions)
     assert [one.name for one in archive.read_metrics(runs[1]).metrics] == ["loss"]
-    assert [one.name for one in archive.read_metrics(runs[1], text="exptrack:rewound").metrics] == [
+    assert [one.name for one in archive.read_metrics(runs[1], text="exptrack:rewound/").metrics] == [
         "exptrack:rewound/1/loss"
     ]
     assert archive.read_head(runs[1]).metric_count == 1

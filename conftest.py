@@ -18,6 +18,9 @@ from tests.faults.tools import tests_that_do_not_apply
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# What the tests of code turn on again: otherwise each run of a test would hold what this machine has installed.
+os.environ["EXPTRACK_KEEP_CODE"] = "no"
+
 # Each worker has one core. Threads of linear algebra would wait for each other on it by spinning.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_name, "1")

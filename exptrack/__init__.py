@@ -27,6 +27,7 @@ _NAMES_IN = {
     "portable.archive_diff": "diff_archives ArchiveDiff DifferingRun ArtifactRef",
     "portable.extract": "ExtractReport",
     "portable.merge_records": "MergeReport MergedFile Fork LeftOut",
+    "portable.reproduction": "Reproduction",
     "portable.salvage": "salvage",
     "portable.salvage_report": "SalvageReport SalvagedRun",
     "portable.verification": "VerifyReport Problem",
@@ -50,6 +51,7 @@ _NAMES_IN = {
     "metrics.alignment": "Alignment",
     # Its artifacts
     "artifacts.store": "ArtifactStore",
+    "artifacts.checkpoints": "Checkpoint CheckpointList",
     "artifacts.lineage": "UsedArtifact",
     "runs.data": "DeclaredData",
     "artifacts.records": "ArtifactFile Lineage RemovalReport RunStorage GcReport",
@@ -193,6 +195,8 @@ if TYPE_CHECKING:
     from exptrack.archive.shortcuts import start_run as start_run
     from exptrack.archive.shortcuts import verify as verify
     from exptrack.archive.shortcuts import what_changed as what_changed
+    from exptrack.artifacts.checkpoints import Checkpoint as Checkpoint
+    from exptrack.artifacts.checkpoints import CheckpointList as CheckpointList
     from exptrack.artifacts.lineage import UsedArtifact as UsedArtifact
     from exptrack.artifacts.records import ArtifactFile as ArtifactFile
     from exptrack.artifacts.records import GcReport as GcReport
@@ -276,6 +280,7 @@ if TYPE_CHECKING:
     from exptrack.portable.merge_records import MergedFile as MergedFile
     from exptrack.portable.merge_records import MergeReport as MergeReport
     from exptrack.portable.pack import PackReport as PackReport
+    from exptrack.portable.reproduction import Reproduction as Reproduction
     from exptrack.portable.salvage import salvage as salvage
     from exptrack.portable.salvage_report import SalvagedRun as SalvagedRun
     from exptrack.portable.salvage_report import SalvageReport as SalvageReport

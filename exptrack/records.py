@@ -17,6 +17,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+# The metrics that hold what a rewinding of their run has hidden have names that begin so.
+REWOUND = "exptrack:rewound/"
 FOLDER_TYPE = "application/vnd.exptrack.folder+json"
 
 

@@ -133,6 +133,8 @@ PRINTED = {
     "docs/serving.md: Threads, memory and time": "1\n",
     "docs/report.md: From Python": "2 ('loss',) ()\n",
     "docs/clusters.md: Clusters": "1\n",
+    "docs/resuming.md: Store checkpoints": ("30 50 completed\n[('exptrack:rewound/1/val_loss', 6)]\n40\n"),
+    "docs/resuming.md: Start another run from a checkpoint": "b'weights' ['state']\n",
     "docs/sweeps.md: The script": "",
     "docs/sweeps.md: Search from Python": "'width': 64}",
 }

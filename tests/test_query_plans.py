@@ -138,7 +138,7 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "field_summary.METRIC_FIELDS": {"state": STATES[0].format(s="v"), "kept": ""},
     "file_seal.COUNT_ROWS": {"table": "run"},
     "many_runs.AMONG": {"test": "1"},
-    "merge.HAS_MORE": {"one": "main", "other": "source"},
+    "containment.HAS_MORE": {"one": "main", "other": "source"},
     "salvage_intake.SELECT_NAME": {"columns": "name", "table": "metric_name"},
     "salvage_runs.SET_FACT": {"column": "host"},
     "salvage_runs.ROWS_OF": {"table": "note"},

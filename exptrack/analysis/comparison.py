@@ -5,8 +5,9 @@ Invariant: config values are compared with their types: 1 differs from 1.0.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exptrack.analysis.records import (
@@ -19,6 +20,8 @@ from exptrack.analysis.records import (
     RunComparison,
     RunDiff,
 )
+from exptrack.artifacts.code_folder import KeptCode, read_kept_code
+from exptrack.artifacts.store import ArtifactStore
 from exptrack.config.store import read_leaves, read_sources_of
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection, Row, in_reading
@@ -28,6 +31,8 @@ from exptrack.query.compiler import FEW
 from exptrack.records import MetricSummary
 from exptrack.runs.lookup import resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
+
+SHOWN_HASH = 12  # digits of the hash of a file
 
 BEFORE = """
 r.deleted_at IS NULL AND (r.started_at, r.id) < (:started_at, :id) ORDER BY r.started_at DESC, r.id DESC LIMIT 1
@@ -147,20 +152,54 @@ def what_changed(connection: Connection, run_id: object) -> RunChanges | None:
         previous, because = found
         diff = diff_runs(connection, previous, row["run_id"])
         a, b = (connection.one(FACTS_OF, (one,)) for one in (previous, row["run_id"]))
+        kept = [_read_kept_code(connection, one) for one in (previous, row["run_id"])]
     assert a is not None
     assert b is not None
+    code_a, code_b = kept
     return RunChanges(
         run_id=row["run_id"],
         previous=previous,
         because=because,
         config=diff.config,
-        code=_compare_facts(a, b, ("commit", "dirty", "branch", "script", "code_digest")),
+        code=(
+            *_compare_facts(a, b, ("commit", "dirty", "branch", "script", "code_digest")),
+            *_compare_files(code_a, code_b, same_commit=a["commit"] == b["commit"]),
+        ),
         data=_compare_maps(_read_map(a["data_references"]), _read_map(b["data_references"])),
         environment=(
             *_compare_facts(a, b, ("host", "platform", "python", "command")),
             *_compare_maps(_read_map(a["variables"]), _read_map(b["variables"])),
+            *_compare_packages(code_a, code_b),
         ),
         metrics=diff.metrics,
+    )
+
+
+def _read_kept_code(connection: Connection, run_id: str) -> KeptCode | None:
+    return read_kept_code(ArtifactStore(connection, resolve_run(connection, run_id)["id"], run_id))
+
+
+def _compare_files(a: KeptCode | None, b: KeptCode | None, *, same_commit: bool) -> tuple[FactDifference, ...]:
+    """Return the files that differ, each by the hash of its text, or of its part of the patch.
+
+    Patches to different commits cannot be compared.
+    """
+    if a is None or b is None:
+        return ()
+    hashes: list[dict[str, str]] = []
+    for code in (a, b):
+        found = dict(code.parts) if same_commit else {}
+        found |= {path: data for path, (_mode, data) in code.texts.items()}
+        hashes.append({path: hashlib.sha256(found[path]).hexdigest()[:SHOWN_HASH] for path in sorted(found)})
+    return _compare_maps(*hashes)
+
+
+def _compare_packages(a: KeptCode | None, b: KeptCode | None) -> tuple[FactDifference, ...]:
+    if a is None or b is None:
+        return ()
+    return tuple(
+        FactDifference(f"package {one.name}", one.change, one.a, one.b)
+        for one in _compare_maps(a.packages, b.packages)
     )
 
 
@@ -196,7 +235,7 @@ def _read_fact(name: str, stored: Any) -> Any:
     return json.loads(stored) if name == "command" and stored is not None else stored
 
 
-def _compare_maps(a: dict[str, Any], b: dict[str, Any]) -> tuple[FactDifference, ...]:
+def _compare_maps(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[FactDifference, ...]:
     """Return what differs between two maps; None counts as absent."""
     found = []
     for name in dict.fromkeys([*a, *b]):

@@ -30,9 +30,10 @@ from exptrack.database.opening import default_connection, find_sealing, open_con
 from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.fixed_attributes import FixedAttributes
+from exptrack.metrics.store import read_summaries
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_path
-from exptrack.records import Artifact, RunStatus, Waiting
+from exptrack.records import Artifact, MetricSummary, RunStatus, Waiting
 from exptrack.runs import lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
@@ -259,6 +260,7 @@ class Archive(
         self,
         run_id: object,
         *,
+        from_step: int | None = None,
         take_over: bool = False,
         system_metrics: bool | float = False,
         at_exit: str = "interrupt",
@@ -267,6 +269,10 @@ class Archive(
         lease_s: float | None = None,
     ) -> Run:
         """Reopen a run that has ended or whose process died, with its config, tags, notes and metrics. Commits.
+
+        With `from_step`, as of a checkpoint that the script has loaded, what the run logged past that step is
+        hidden: it is in no curve, summary or ranking any more. The points of a metric past it are kept as a
+        metric of their own, which :meth:`list_rewound` names. So the run logs these steps again.
 
         Config values that refer to the environment are looked up again, each when it is first read.
         `take_over` resumes a run even if another host still claims to write it, or if its lease has not run
@@ -281,6 +287,7 @@ class Archive(
         return lifecycle.resume_run(
             self._connection,
             run_id,
+            from_step=from_step,
             take_over=take_over,
             system_metrics=system_metrics,
             at_exit=at_exit,
@@ -288,6 +295,31 @@ class Archive(
             owner=owner,
             lease_s=lease_s,
         )
+
+    def list_rewound(self, run_id: object) -> tuple[MetricSummary, ...]:
+        """List the metrics that hold what ``resume_run(…, from_step=…)`` has hidden of a run, by name.
+
+        Points of ``loss`` that the first such call hid are in ``exptrack:rewound/1/loss``. Every call that
+        takes the name of a metric takes these names.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     with archive.start_run() as run:
+        ...         run.log_many("loss", None, [0.9, 0.5, 7.0, 8.0])
+        ...     with archive.resume_run(run.run_id, from_step=1) as run:
+        ...         run.log({"loss": 0.4})
+        ...     [point.value for point in run.get_metric("loss")]
+        ...     [(one.name, one.count) for one in archive.list_rewound(run.run_id)]
+        [0.9, 0.5, 0.4]
+        [('exptrack:rewound/1/loss', 2)]
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: it means several runs.
+        """
+        self._settle()
+        run = lookup.resolve_run(self._connection, run_id)["id"]
+        return read_summaries(self._connection, [run], hidden=True)[run]
 
     def end_run(
         self,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from exptrack.portable.extract import ExtractReport
     from exptrack.portable.merge_records import MergeReport
     from exptrack.portable.pack import PackReport
+    from exptrack.portable.reproduction import Reproduction
     from exptrack.query.run_query import RunQuery
 
 
@@ -195,3 +196,30 @@ class ArchivePortable:
         if self._writable:
             recovery.settle(self._connection, opening=True)
         return pack_archive(self._connection, path, snapshot=snapshot, progress=progress)
+
+    def reproduce(
+        self, run_id: object, out: str | os.PathLike[str], *, repository: str | os.PathLike[str] | None = None
+    ) -> Reproduction:
+        """Write the code of a run into the new folder `out`; return its command and environment. Runs nothing.
+
+        The recorded commit is taken from `repository`, a folder in a clone. By default it is looked for in the
+        repository of the working folder, and in that of the archive. Then come the changes and the untracked
+        texts that the archive keeps with the run. The repository stays as it is.
+
+        What cannot be written is told in ``missing``, in sentences, and the rest is written. `out` may be an
+        empty folder.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: it means several runs.
+            NotFoundError: nothing of the code is here, as the commit is in no repository; or there is no git.
+            ExportError: `out` exists, or cannot be written.
+            ArchiveCorruptError: the kept code is damaged; nothing is written.
+        """
+        from exptrack.portable.reproduction import reproduce
+
+        target = read_path(out, "out")
+        archive_folder = os.path.dirname(os.path.abspath(self._connection.place))
+        places = [os.curdir, archive_folder] if repository is None else [read_path(repository, "repository")]
+        self._settle()
+        return reproduce(self._connection, run_id, target, places)

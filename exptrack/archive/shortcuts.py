@@ -83,6 +83,7 @@ def start_run(
 def resume_run(
     run_id: object,
     *,
+    from_step: int | None = None,
     take_over: bool = False,
     system_metrics: bool | float = False,
     at_exit: str = "interrupt",
@@ -93,6 +94,7 @@ def resume_run(
     """Call :meth:`Archive.resume_run` on the default archive."""
     return Archive.default(create=False).resume_run(
         run_id,
+        from_step=from_step,
         take_over=take_over,
         system_metrics=system_metrics,
         at_exit=at_exit,

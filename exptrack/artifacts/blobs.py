@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import secrets
+import os
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 FLUSH_BYTES = 4 * 1024 * 1024  # stored in one transaction
 # A process on another host cannot be looked at. After this time without a write it counts as dead.
 SILENCE = timedelta(days=1)
+RAW_BYTES = (
+    16 * 1024
+)  # so few bytes are stored as they are where a run starts: packing them takes longer to load
 CHUNKS_AHEAD = 4  # verified in a thread while a blob is read from end to end
 
 SELECT_CHUNK = "SELECT id FROM chunk WHERE sha256 = ?"
@@ -157,7 +160,7 @@ class Intake:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._holder = secrets.token_hex(8)
+        self._holder = os.urandom(8).hex()
         self._pending: list[_Pending] = []
         self._pending_bytes = 0
         self._blobs: list[NewBlob] = []
@@ -211,6 +214,16 @@ class Intake:
                 self._flush()
         blob.hash, blob.whole = stream.hash, True
         return blob
+
+    def put_small(self, data: bytes) -> NewBlob:
+        """Store bytes as :meth:`put` does; if they are few, without loading what cuts and packs.
+
+        Fewer bytes than the least chunk are one chunk, however they are cut.
+        """
+        if not 0 < len(data) <= RAW_BYTES:
+            return self.put(data)
+        piece = Piece(hashlib.sha256(data).digest(), memoryview(data))
+        return self.put_packed([(piece, ("raw", data))])
 
     def put_packed(self, chunks: Iterable[tuple[Piece, tuple[str, bytes]]]) -> NewBlob:
         """Store a blob of chunks that another file holds: each piece, and its codec and packed bytes.
@@ -315,7 +328,7 @@ class Intake:
             blob.id, blob.parts, blob.written = int(same), [], True
             return
         if blob.id is None:
-            blob.name = blob.name or f"writing:{self._holder}-{secrets.token_hex(4)}"
+            blob.name = blob.name or f"writing:{self._holder}-{os.urandom(4).hex()}"
             digest = blob.list_sha256.digest() if blob.whole else None
             blob.id = connection.execute(INSERT_BLOB, (blob.name, blob.size_bytes, digest)).lastrowid
         elif blob.whole:

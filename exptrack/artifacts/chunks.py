@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from exptrack.errors import InvalidTypeError
@@ -190,11 +191,14 @@ class Packer:
     """Packs the chunks of one stream; keeps a chunk raw if compression saves less than 3 %."""
 
     def __init__(self) -> None:
-        import zstandard
-
-        self._zstd = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
         self._codec = "zstd"
         self._packed = 0
+
+    @cached_property
+    def _zstd(self) -> zstandard.ZstdCompressor:
+        import zstandard  # a run whose code is packed already, or is small, does without
+
+        return zstandard.ZstdCompressor(level=ZSTD_LEVEL)
 
     def pack(self, data: bytes | memoryview) -> tuple[str, bytes]:
         """Pack one chunk; return the codec chosen and the bytes to store."""

@@ -1,40 +1,27 @@
-"""Read files and folders that are to be stored, and build the manifest that names a folder's content.
+"""Read files and folders that are to be stored.
 
 Invariants: nothing here writes. A folder is read in the order of names and links are followed. Files of an
-archive that is open here are left out of it. A name that some system cannot restore is refused. A manifest
-contains everything that is kept of a folder, so equal folders have equal manifests.
+archive that is open here are left out of it. A name that some system cannot restore is refused.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from exptrack import own_files
 from exptrack.artifacts.chunks import BLOCK_BYTES
-from exptrack.artifacts.restore import safe_parts
-from exptrack.database.connection import Row
+from exptrack.artifacts.safe_paths import safe_parts
+from exptrack.artifacts.stored_folder import FolderEntry
 from exptrack.errors import InvalidValueError
 from exptrack.plain import read_path, short_path
 from exptrack.validation import check_function
 
-MANIFEST_FORMAT = 1
-
 Progress: TypeAlias = Callable[[int, int], None]  # called with the bytes done and the total
 FOLDER = "folder"  # the kind of an artifact that is one
-
-
-class FolderEntry(NamedTuple):
-    """A file or folder inside a folder: its path there, and `source`, the file to read (None for a folder)."""
-
-    path: str
-    mode: int
-    source: str | None
-    size_bytes: int = 0
 
 
 class ByteCount:
@@ -112,20 +99,6 @@ def walk(top: str) -> Iterator[FolderEntry]:
         raise _unreadable("folder", top, error) from None
     for owner, names in left_out.items():
         own_files.warn_of_left_out(top, names, owner)
-
-
-def build_manifest(lines: Iterable[tuple[str, int, tuple[str, int] | None]]) -> bytes:
-    """Build the manifest: its format, and for each entry path, mode and (for a file) hash and size, as JSON."""
-    entries = [[path, mode, *(facts or ())] for path, mode, facts in sorted(lines)]
-    text = json.dumps([MANIFEST_FORMAT, entries], separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8")
-
-
-def build_manifest_of_rows(entries: Iterable[Row]) -> bytes:
-    """Build the manifest of a stored folder from rows of `store.ENTRIES_OF`."""
-    return build_manifest(
-        (e["path"], e["mode"], None if e["blob"] is None else (e["hash"], e["size_bytes"])) for e in entries
-    )
 
 
 def decode_path(path: object) -> str:

@@ -13,31 +13,20 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
-from unicodedata import normalize
 
 from exptrack import own_files
 from exptrack.artifacts.drafts import locked, remove_dead_drafts, remove_draft
+from exptrack.artifacts.safe_paths import Parts, TreePaths, check_tree, safe_parts
 from exptrack.database.file_locks import lock_draft
 from exptrack.errors import ExportError, UnsafePathError
 from exptrack.new_files import NEW_FILE, draft_name, give_name
 
-MAX_PARTS = 100  # removing a deeper tree recurses too far and holds a descriptor open for each level
-UNSAFE = (
-    (r"^/", "it is absolute"),
-    (r"(^|/)\.{0,2}(/|$)", "it or a part of it is empty, '.' or '..'"),
-    (r'[<>:"|?*\\\x00-\x1f\x7f-\x9f]', 'it has a control character or one of < > : " | ? * \\'),
-    (r"[\ud800-\udfff]", "it has a lone surrogate, which has no UTF-8 form"),
-    (r"[. ](/|$)", "a part of it ends in a dot or a space, which Windows drops"),
-    (r"(?i)(^|/)(CON((IN|OUT)\$)?|PRN|AUX|NUL|(COM|LPT)[1-9¹²³]) *(\.|/|$)", "it is a device on Windows"),
-    (rf"^([^/]*/){{{MAX_PARTS}}}", f"it has more than {MAX_PARTS} parts"),
-)
 JUNCTION = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT: Windows follows it, and reports a folder
 BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.rename, os.link, os.unlink, os.chmod} <= os.supports_dir_fd
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -53,76 +42,7 @@ REASONS = {
     errno.ENOTDIR: "a file is in the way; remove it or choose another folder",
 }
 
-Parts = tuple[str, ...]
 Pieces = Iterable[bytes]
-
-
-def safe_parts(path: str) -> Parts:
-    """Split a relative path at each ``/``, if it is safe on every system.
-
-    Raises:
-        UnsafePathError: the path breaks a rule of `UNSAFE`, or a part has more than 255 bytes in UTF-8.
-    """
-    for pattern, rule in UNSAFE:
-        if re.search(pattern, path):
-            raise UnsafePathError(path, rule)
-    parts = tuple(path.split("/"))
-    if max(len(part.encode("utf-8")) for part in parts) > 255:
-        raise UnsafePathError(path, "a part of it is longer than 255 bytes")
-    return parts
-
-
-@contextmanager
-def storing_folder() -> Iterator[None]:
-    """Let an UnsafePathError say that a folder cannot be stored: it could not be restored on every system."""
-    try:
-        yield
-    except UnsafePathError as error:
-        raise UnsafePathError(
-            error.path,
-            error.rule,
-            problem="in the folder cannot be stored, since not every system can have it",
-            advice="rename it, or store that file alone with register_file",
-        ) from None
-
-
-class _TreePaths:
-    """Collects the paths of one tree, as a file system sees them that ignores case and composition."""
-
-    def __init__(self) -> None:
-        self._spelled: dict[Parts, Parts] = {}
-        self._listed: dict[Parts, bool] = {}
-
-    def add(self, path: str, *, is_folder: bool) -> Parts:
-        parts = safe_parts(path)
-        # Unicode calls this the canonical caseless match.
-        folded = tuple(normalize("NFD", normalize("NFD", part).casefold()) for part in parts)
-        upto = [parts[:depth] for depth in range(1, len(parts) + 1)]
-        # A folder may be listed once; the paths inside it may imply it any number of times.
-        again = parts in self._listed or (folded in self._spelled and not is_folder)
-        found = [self._spelled.setdefault(folded[: len(part)], part) for part in upto]
-        if again or found != upto or any(self._listed.get(part) is False for part in found):
-            raise UnsafePathError(
-                path, "on some systems it names the same file as another path of the artifact"
-            )
-        self._listed[parts] = is_folder
-        return parts
-
-    def folders(self) -> list[Parts]:
-        """List every folder, listed or implied, deepest first."""
-        folders = (parts for parts in self._spelled.values() if self._listed.get(parts, True))
-        return sorted(folders, key=len, reverse=True)
-
-
-def check_tree(paths: Iterable[tuple[str, bool]]) -> list[Parts]:
-    """Split each ``(path, is_folder)`` of one tree into parts, if no two paths are equal on any system.
-
-    Raises:
-        UnsafePathError: a path is unsafe; or it equals another or lies inside a file, apart from case and
-            Unicode normalization.
-    """
-    collected = _TreePaths()
-    return [collected.add(path, is_folder=is_folder) for path, is_folder in paths]
 
 
 class _Folder(NamedTuple):
@@ -288,6 +208,35 @@ def new_file(target: Path, mode: int | None) -> Iterator[Path]:
         folder.settle(folder.fd)
 
 
+@contextmanager
+def new_tree(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which becomes `target` when the block ends.
+
+    If the block fails, nothing is left. Errors that it raises pass unchanged. `target` may be an empty folder.
+
+    Raises:
+        ExportError: `target` exists and is not an empty folder, or the system refused.
+    """
+    own_files.require_foreign(target)
+    draft = target.parent / draft_name()
+    with closing(_Folder.open(target.parent, target)) as home:
+        with home.translate_errors():
+            if os.path.lexists(target) and (target.is_symlink() or any(target.iterdir())):
+                raise FileExistsError(errno.EEXIST, "it exists", str(target))
+            remove_dead_drafts(home.fd)
+            (draft / "tree").mkdir(parents=True)
+        try:
+            with locked(draft.name, home.fd):
+                yield draft / "tree"
+            with home.translate_errors():
+                if target.exists():
+                    os.rmdir(target)  # Windows replaces nothing by a rename, not even an empty folder
+                os.rename(draft / "tree", target)
+            home.settle(home.fd)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
 def write_into(folder: Path, path: str, pieces: Pieces, *, overwrite: bool = False) -> Path:
     """Write one file below an existing folder, like `write_file`; make missing folders and return its path.
 
@@ -314,7 +263,7 @@ def write_tree(target: Path, entries: Iterable[tuple[str, int, Pieces | None]]) 
     """
     if isinstance(entries, list):
         check_tree((path, pieces is None) for path, _, pieces in entries)
-    paths, modes, written = _TreePaths(), dict[Parts, int](), 0
+    paths, modes, written = TreePaths(), dict[Parts, int](), 0
     own_files.require_foreign(target)
     # The tree is built in a folder closed to other users, so its entries have their final modes from the start.
     root = (draft_name(), "tree")

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 from exptrack import own_files
 from exptrack.artifacts.aliases import find_version, read_label
 from exptrack.artifacts.blobs import BlobStream, Intake, NewBlob, StoredBlob, corrupt_error
+from exptrack.artifacts.checkpoints import CheckpointChoice
 from exptrack.artifacts.chunks import guard_content
-from exptrack.artifacts.folder_intake import insert_entries, put_folder
+from exptrack.artifacts.folder_intake import put_folder
 from exptrack.artifacts.folders import (
     FOLDER,
     ByteCount,
     Progress,
-    build_manifest_of_rows,
     decode_path,
     file_size,
     guess_type,
@@ -37,8 +37,9 @@ from exptrack.artifacts.registration import (
     check_registration,
     insert_artifact,
 )
-from exptrack.artifacts.restore import safe_parts, write_file, write_tree
-from exptrack.artifacts.retention import Retention
+from exptrack.artifacts.restore import write_file, write_tree
+from exptrack.artifacts.safe_paths import safe_parts
+from exptrack.artifacts.stored_folder import FOLDER_MODE, build_manifest_of_rows, insert_entries
 from exptrack.artifacts.target_names import choose_paths
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
@@ -59,7 +60,7 @@ from exptrack.validation import check_flag, check_name, check_step, check_text, 
 if TYPE_CHECKING:
     from exptrack.media.thumbnails import Thumbnail
 
-FILE_MODE, FOLDER_MODE = 0o644, 0o755  # for artifacts that were stored without a mode
+FILE_MODE = 0o644  # for artifacts that were stored without a mode
 
 ENTRIES_OF = """
 SELECT e.path, e.mode, e.blob, b.hash, b.size_bytes
@@ -97,7 +98,7 @@ class ArtifactReader(io.BufferedReader):
         )
 
 
-class ArtifactStore(Retention):
+class ArtifactStore(CheckpointChoice):
     """The artifacts of one run: store content under a name, read it, restore it, remove it.
 
     >>> from exptrack import Archive

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from unicodedata import normalize
 
-from exptrack.artifacts.restore import Parts, safe_parts
+from exptrack.artifacts.safe_paths import Parts, safe_parts
 from exptrack.errors import UnsafePathError
 
 MAX_PART_BYTES = 200

@@ -58,8 +58,20 @@ class CodeVersion(NamedTuple):
     problem: str | None
 
 
+class CapturedTree(NamedTuple):
+    """Where a version of the code was found: root of the repository, main script, and what git told of it.
+
+    `changed` is None outside a repository, and where the tree could not be compared.
+    """
+
+    root: str | None
+    script: str | None
+    changed: dict[bytes, int] | None
+
+
 class _Captured(NamedTuple):
     code: CodeVersion
+    tree: CapturedTree
     until: float
     watched: tuple[str, ...]
     stamps: tuple[tuple[int, ...], ...]
@@ -83,15 +95,20 @@ def capture_code(folder: Path | None = None) -> CodeVersion:
     if known is not None and begin < known.until and _read_stamps(known.watched) == known.stamps:
         return known.code
     start = os.path.dirname(script) if folder is None and script else str(folder or os.curdir)
-    code, watched = _capture(start, script)
+    code, tree, watched = _capture(start, script)
     stamps = _read_stamps(watched)
     end = time.monotonic()
     # Where git is slow, a loop that starts runs must not ask git for each of them.
     until = end + min(max(CODE_FRESH_S, 10 * (end - begin)), CODE_FRESHEST_S)
     if len(_captured) >= REMEMBERED_FOLDERS:
         _captured.clear()
-    _captured[key] = _Captured(code, until, watched, stamps)
+    _captured[key] = _Captured(code, tree, until, watched, stamps)
     return code
+
+
+def find_captured_tree(code: CodeVersion) -> CapturedTree | None:
+    """Return where :func:`capture_code` found this very version; None for one that it did not return lately."""
+    return next((one.tree for one in list(_captured.values()) if one.code is code), None)
 
 
 def _read_stamps(paths: Sequence[str]) -> tuple[tuple[int, ...], ...]:
@@ -106,7 +123,7 @@ def _read_stamps(paths: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     return tuple(found)
 
 
-def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ...]]:
+def _capture(start: str, script: str | None) -> tuple[CodeVersion, CapturedTree, tuple[str, ...]]:
     deadline = time.monotonic() + GIT_TIMEOUT_S
     root: str | None = None
     state = TreeState(None, None, None)
@@ -114,7 +131,7 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ..
     try:
         root = find_repository_root(start)
         if root is not None:
-            state = read_tree_state(root, deadline, _find_used_code(root, script))
+            state = read_tree_state(root, deadline, find_used_code(root, script))
     except Exception as error:  # dulwich raises many kinds on a broken repository; the run goes on
         problem = remove_secrets_and_paths(f"{type(error).__name__}: {error}")
         with suppress(Exception):  # it fails for the same reason, which is in `problem`
@@ -122,8 +139,9 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ..
     name = None if script is None else escape_surrogates(relative_path(script, root))
     own = "" if script is None else _digest_file(os.fsencode(script), WHOLE_TREE_BYTES)[0]
     watched = [] if script is None else [script]
+    tree = CapturedTree(root, script, state.changed)
     if root is None:
-        return CodeVersion(None, None, None, None, name, own, problem), tuple(watched)
+        return CodeVersion(None, None, None, None, name, own, problem), tree, tuple(watched)
     git, _common = find_git_folders(root)
     watched += [os.path.join(git, part) for part in ("HEAD", "index", os.path.join("logs", "HEAD"))]
     if state.changed is None:
@@ -137,10 +155,11 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ..
         digest = _digest_tree(root, state, deadline)
     dirty = None if state.changed is None else bool(state.changed)
     branch = None if state.branch is None else escape_surrogates(state.branch)
-    return CodeVersion(state.commit, dirty, branch, _read_remote(root), name, digest, problem), tuple(watched)
+    code = CodeVersion(state.commit, dirty, branch, _read_remote(root), name, digest, problem)
+    return code, tree, tuple(watched)
 
 
-def _find_used_code(root: str, script: str | None) -> list[bytes]:
+def find_used_code(root: str, script: str | None) -> list[bytes]:
     """Find the main script and the imported modules in a work tree, as paths relative to it.
 
     Files of a virtual environment there are left out.

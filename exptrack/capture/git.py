@@ -98,7 +98,8 @@ _GIT_OPTIONS = (
 _GIT_VARIABLES = ("GIT_EXEC_PATH", "GIT_CONFIG", "GIT_ATTR")
 
 
-def _git_environment(root: str) -> dict[str, str]:
+def git_environment(root: str) -> dict[str, str]:
+    """Return the environment of a call of git in a folder."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -131,14 +132,14 @@ def _compare_by_git(root: str, deadline: float, used: Sequence[bytes]) -> TreeSt
     started: list[subprocess.Popen[bytes]] = []
     try:
         for command in [status, others] if used else [status]:
-            started.append(_start_git(root, command))
-        outputs = [_read_git(process, deadline) for process in started]
+            started.append(start_git(root, command))
+        outputs = [read_git(process, deadline) for process in started]
     except OSError:
         return None
     finally:
         for process in started:
             if process.returncode is None:
-                _end_session(process.pid)
+                end_session(process.pid)
                 process.communicate()
     if any(process.returncode for process in started):
         return None
@@ -149,20 +150,31 @@ def _compare_by_git(root: str, deadline: float, used: Sequence[bytes]) -> TreeSt
     return found
 
 
-def _start_git(root: str, arguments: Sequence[str | bytes]) -> subprocess.Popen[bytes]:
+def git_command(root: str, arguments: Sequence[str | bytes]) -> list[str | bytes]:
+    """Return the words of a call of git in a folder."""
+    return ["git", *(part for option in _GIT_OPTIONS for part in ("-c", option)), "-C", root, *arguments]
+
+
+def start_git(root: str, arguments: Sequence[str | bytes]) -> subprocess.Popen[bytes]:
+    """Start git in a folder, in a session of its own."""
     import subprocess
 
     return subprocess.Popen(
-        ["git", *(part for option in _GIT_OPTIONS for part in ("-c", option)), "-C", root, *arguments],
+        git_command(root, arguments),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=_git_environment(root),
+        env=git_environment(root),
         start_new_session=True,  # it has no terminal to prompt on, and can be killed as a whole
     )
 
 
-def _read_git(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+def read_git(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+    """Return the output of git.
+
+    Raises:
+        TimeoutError: it had not ended by `deadline`.
+    """
     import subprocess
 
     try:
@@ -171,7 +183,8 @@ def _read_git(process: subprocess.Popen[bytes], deadline: float) -> bytes:
         raise TimeoutError("git took too long") from None
 
 
-def _end_session(pid: int) -> None:
+def end_session(pid: int) -> None:
+    """Kill git and every process that it started."""
     with suppress(OSError):
         if hasattr(os, "killpg"):
             os.killpg(pid, signal.SIGKILL)

@@ -50,6 +50,29 @@ def find_repository_root(start: str) -> str | None:
         place = above
 
 
+def find_project_folder(script: str) -> str:
+    """Return the folder to which a script outside of git belongs: the working folder if it is in there."""
+    place, working = os.path.realpath(script), working_folder()
+    inside = os.path.join(os.path.realpath(working), "") if working else ""
+    return os.path.realpath(working) if working and place.startswith(inside) else os.path.dirname(place)
+
+
+@lru_cache(maxsize=1)
+def _installed_folders() -> tuple[str, ...]:
+    """Return the folders of this Python and its packages, each with a separator at its end."""
+    places = {os.path.realpath(place) for place in (sys.prefix, sys.base_prefix)}
+    parts = ("bin", "lib", "lib64", "Lib", "Scripts", "DLLs")
+    return tuple(os.path.join(place, part, "") for place in places for part in parts)
+
+
+def belongs_to_installation(path: str) -> bool:
+    """Whether a file belongs to this Python or to an installed package: its version tells of it."""
+    place = os.path.realpath(path)
+    folders = place.replace("\\", "/").split("/")
+    is_package = "site-packages" in folders or "dist-packages" in folders
+    return is_package or place.startswith(_installed_folders())
+
+
 def working_folder() -> str:
     """Return the working folder; "" when it was deleted."""
     try:

@@ -15,6 +15,7 @@ from exptrack.cli import metrics as metrics  # isort: skip
 from exptrack.cli import compare as compare  # isort: skip
 from exptrack.cli import sweep as sweep  # isort: skip
 from exptrack.cli import artifacts as artifacts  # isort: skip
+from exptrack.cli import reproduce as reproduce  # isort: skip
 from exptrack.cli import config as config  # isort: skip
 from exptrack.cli import sql as sql  # isort: skip
 from exptrack.cli import archive as archive  # isort: skip

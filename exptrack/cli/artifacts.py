@@ -24,6 +24,8 @@ from exptrack.cli.main import (
 )
 from exptrack.cli.output import print_json, print_json_or_text, show_progress, show_status
 
+max_option = click.option("--max", "direction", flag_value="maximize", help="The greatest value is the best.")
+min_option = click.option("--min", "direction", flag_value="minimize", help="The least value is the best.")
 version_option = click.option("--version", type=click.IntRange(min=1), metavar="N", help="Only version N.")
 
 
@@ -42,23 +44,42 @@ def artifacts() -> None:
 @click.option(
     "--version", type=click.IntRange(min=1), metavar="N", help="With --files: version N of the folder."
 )
+@click.option("--by", "metric", metavar="METRIC", help="Judge checkpoints by this metric.")
+@max_option
+@min_option
 @json_option
 @click.pass_obj
-def ls(db: str | None, run: str, name: str | None, version: int | None, as_json: bool) -> None:
+def ls(
+    db: str | None,
+    run: str,
+    name: str | None,
+    version: int | None,
+    metric: str | None,
+    direction: str | None,
+    as_json: bool,
+) -> None:
     """List all versions of a run's artifacts, or the files in a folder.
+
+    A checkpoint shows the value of a metric at its step, and * marks the best of its name. The metric is one of
+    validation data, if --by names no other.
 
     --files takes an artifact that is a folder. Without --version it lists the newest version.
 
-    Example: exptrack artifacts ls 1k3f
+    Example: exptrack artifacts ls 1k3f --by val_loss
     """
     from exptrack.terminal.artifacts import print_artifacts, print_folder
     from exptrack.terminal.console import open_console
 
     if version is not None and name is None:
         raise click.UsageError("--version needs --files")
+    if name is not None and (metric is not None or direction is not None):
+        raise click.UsageError("--files lists no checkpoints; leave out --by, --max and --min")
+    if direction is not None and metric is None:
+        raise click.UsageError("--max and --min need --by METRIC")
     with open_archive(db) as archive:
         store = archive.artifacts(run)
         found: list[Any] = store.list_artifacts() if name is None else store.list_files(name, version)
+        judged = store.list_checkpoints(metric, direction) if name is None else None
         if name is not None and not found:
             folder = store.get_artifact(name, version)
             if folder is None or not folder.is_folder:
@@ -66,9 +87,9 @@ def ls(db: str | None, run: str, name: str | None, version: int | None, as_json:
                     f"artifact {name!r} of run {store.run_id} is not a folder; omit --files"
                 )
     if as_json:
-        print_json(found)
+        print_json(found if judged is None or metric is None else judged)
     elif name is None:
-        print_artifacts(open_console(), found)
+        print_artifacts(open_console(), found, judged=judged)
     else:
         print_folder(open_console(), found)
 
@@ -83,6 +104,10 @@ def ls(db: str | None, run: str, name: str | None, version: int | None, as_json:
 @click.option("--all", "everything", is_flag=True, help="Every artifact of the run, into the new folder -o.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @version_option
+@click.option("--step", type=int, metavar="N", help="The checkpoint of step N.")
+@click.option("--best", metavar="METRIC", help="The best checkpoint by this metric at its step.")
+@max_option
+@min_option
 @json_option
 @click.pass_obj
 def get(
@@ -94,20 +119,33 @@ def get(
     everything: bool,
     overwrite: bool,
     version: int | None,
+    step: int | None,
+    best: str | None,
+    direction: str | None,
     as_json: bool,
 ) -> None:
     """Write an artifact to a file or folder, and check every byte.
 
-    Example: exptrack artifacts get 1k3f model.npz -o best.npz
+    --step and --best choose among the checkpoints of NAME. --max or --min is needed only if the name of the
+    metric does not tell which value is better.
+
+    Example: exptrack artifacts get 1k3f model.pt --best val_loss --min -o best.pt
     """
+    choices = [one for one in (version, step, best) if one is not None]
+    if len(choices) > 1:
+        raise click.UsageError("give only one of --version, --step and --best")
+    if direction is not None and best is None:
+        raise click.UsageError("--max and --min need --best METRIC")
     if everything != (name is None):
         raise click.UsageError("give the NAME of one artifact, or --all")
-    if everything and (output in (None, "-") or version is not None or file is not None):
-        raise click.UsageError("--all needs -o FOLDER, and takes neither --version nor --file")
+    if everything and (output in (None, "-") or choices or file is not None):
+        raise click.UsageError("--all needs -o FOLDER, and takes neither --version nor --file, --step, --best")
     if output == "-" and as_json:
         raise click.UsageError("-o - prints the artifact itself; leave out --json")
     with open_archive(db) as archive, show_progress("writing") as update:
         store = archive.artifacts(run)
+        if name is not None and (step is not None or best is not None):
+            version = store.get_checkpoint(name, step=step, best=best, direction=direction).version
         if output == "-" and name is not None:
             folder = store.get_artifact(name, version) if file is None else None
             if folder is not None and folder.is_folder:

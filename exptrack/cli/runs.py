@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Container, Sequence
+from dataclasses import replace
 
 import click
 from click.core import ParameterSource
@@ -104,15 +105,20 @@ def ls(
 
 @main.command()
 @run_argument()
+@click.option("--rewound", is_flag=True, help="Show metrics that a rewinding of the run has hidden, too.")
 @json_option
 @click.pass_obj
-def show(db: str | None, run: str, as_json: bool) -> None:
+def show(db: str | None, run: str, rewound: bool, as_json: bool) -> None:
     """Show everything about one run.
+
+    A run that went on from an earlier step keeps what it had logged past that step; --rewound shows that too.
 
     Example: exptrack show 1k3
     """
     with open_archive(db) as archive:
         found = archive.show_run(run)
+        if rewound:
+            found = replace(found, metrics=(*found.metrics, *archive.list_rewound(run)))
         if as_json:
             print_json(found)
             return

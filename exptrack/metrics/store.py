@@ -28,11 +28,13 @@ from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
 from exptrack.metrics.summary import LEVEL_POINTS, Summary
-from exptrack.records import MetricPoint, MetricSummary
+from exptrack.records import REWOUND, MetricPoint, MetricSummary
 
 if TYPE_CHECKING:
     from exptrack.metrics.level_builder import LevelBuilder
 
+# Of `n`, a metric: it is not one that holds what a rewinding of its run has hidden.
+IS_SHOWN = f"substr(n.name, 1, {len(REWOUND)}) <> '{REWOUND}'"
 SELECT_NAME = "SELECT id FROM metric_name WHERE name = ?"
 INSERT_NAME = "INSERT INTO metric_name (name) VALUES (?)"
 SELECT_SERIES = """
@@ -95,12 +97,14 @@ SELECT s.last_step, s.last_time_ms, s.last_value
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
 """
-SUMMARIES = """
+_SUMMARIES = """
 SELECT s.run, n.name, s.count, s.nan_count, s.first_value, s.first_step, s.last_value, s.last_step,
        s.min_value, s.min_step, s.max_value, s.max_step, s.value_sum
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-WHERE s.run IN (SELECT value FROM json_each(?)) ORDER BY s.run, n.name
+WHERE s.run IN (SELECT value FROM json_each(?)) AND {shown} ORDER BY s.run, n.name
 """
+SUMMARIES = _SUMMARIES.format(shown=IS_SHOWN)
+HIDDEN_SUMMARIES = _SUMMARIES.format(shown=f"NOT {IS_SHOWN}")
 SERIES_OF_RUN = """
 SELECT s.*, n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? ORDER BY n.name
@@ -387,10 +391,15 @@ def read_last(connection: Connection, run: int, name: str, started_at: datetime)
 
 
 @decoding_rows
-def read_summaries(connection: Connection, runs: Sequence[int]) -> dict[int, tuple[MetricSummary, ...]]:
-    """Return the metric summaries of these runs, each sorted by name; a run without metrics has none."""
+def read_summaries(
+    connection: Connection, runs: Sequence[int], *, hidden: bool = False
+) -> dict[int, tuple[MetricSummary, ...]]:
+    """Return the metric summaries of these runs, each sorted by name; a run without metrics has none.
+
+    Those of points that a rewinding has hidden are left out; with `hidden`, they are all.
+    """
     found: dict[int, list[MetricSummary]] = {run: [] for run in runs}
-    for row in connection.all(SUMMARIES, (json.dumps(list(found)),)):
+    for row in connection.all(HIDDEN_SUMMARIES if hidden else SUMMARIES, (json.dumps(list(found)),)):
         found[row["run"]].append(read_series_summary(row))
     return {run: tuple(summaries) for run, summaries in found.items()}
 

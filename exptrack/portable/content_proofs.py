@@ -15,9 +15,9 @@ import json
 from collections.abc import Sequence
 
 from exptrack.artifacts.blobs import BLOB_FACTS
-from exptrack.artifacts.folders import MANIFEST_FORMAT
-from exptrack.artifacts.restore import safe_parts
+from exptrack.artifacts.safe_paths import safe_parts
 from exptrack.artifacts.store import ENTRIES_OF
+from exptrack.artifacts.stored_folder import MANIFEST_FORMAT
 from exptrack.database.connection import Connection
 from exptrack.database.failures import DAMAGE
 from exptrack.errors import ExptrackError

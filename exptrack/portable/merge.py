@@ -36,6 +36,7 @@ from exptrack.errors import (
 from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.recovery import store_points
 from exptrack.portable.ahead import Ahead
+from exptrack.portable.containment import contains_points
 from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.differences import Known, Unknown, find_unknown
 from exptrack.portable.external_ids import settle_external_id, take_external_id
@@ -89,16 +90,6 @@ FROM json_each(?) AS t CROSS JOIN run AS r ON r.run_id >= t.value AND r.run_id <
 ORDER BY r.run_id
 """
 STORED_SUM = "SELECT rows_sum FROM run WHERE id = ?"
-# Whether a series has a point that another does not have. The gaps are the schemas of the two.
-HAS_MORE = """
-SELECT EXISTS (
-    SELECT 1 FROM {one}.metric_point AS p WHERE p.series = ? AND NOT EXISTS (
-        SELECT 1 FROM {other}.metric_point AS q
-        WHERE q.series = ? AND q.step = p.step AND q.seq = p.seq
-          AND q.time_ms = p.time_ms AND q.value IS p.value
-    )
-)
-"""
 
 
 def merge_archives(
@@ -468,7 +459,7 @@ class _SourceMerge:
         copies = [Copy(HERE, one, of) for one in own] + [Copy(THERE, one, of) for one in there]
         branches = [
             one._replace(rows=settle_external_id(connection, one.rows))
-            for one in resolve(copies, self._contains)
+            for one in resolve(copies, partial(contains_points, self._connection))
         ]
         places, gone = assign_places(branches, copies, HERE)
         changed = [
@@ -513,21 +504,6 @@ class _SourceMerge:
                 self._new.append(run_id)
             if branch.copy.where == THERE:
                 self._points += max(0, branch.rows.points - points.get(place or 0, 0))
-
-    def _contains(self, one: Copy, other: Copy) -> bool:
-        """Whether a copy has all points of another one."""
-        held = {series.name: series for series in one.rows.series}
-        for series in other.rows.series:
-            mine = held.get(series.name)
-            if mine is None or mine.numbers[0] < series.numbers[0]:
-                return False
-            is_sealed = mine.checksum is not None and series.checksum is not None
-            if is_sealed and (mine.numbers[0], mine.checksum) == (series.numbers[0], series.checksum):
-                continue
-            sql = HAS_MORE.format(one=other.where, other=one.where)
-            if self._connection.value(sql, (series.row_id, mine.row_id)):
-                return False
-        return True
 
     def _attach(self, work: Callable[[], Any]) -> Any:
         """Call `work` with the file attached, in a section."""

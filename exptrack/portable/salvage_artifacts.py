@@ -17,9 +17,9 @@ import zstandard
 
 from exptrack.artifacts.blobs import unpack_chunk
 from exptrack.artifacts.chunks import CODECS, MAX_CHUNK_BYTES, Unpacker
-from exptrack.artifacts.folders import build_manifest_of_rows
 from exptrack.artifacts.registration import artifact_checksum
 from exptrack.artifacts.store import ENTRIES_OF
+from exptrack.artifacts.stored_folder import build_manifest_of_rows
 from exptrack.database.connection import Row
 from exptrack.database.failures import DAMAGE
 from exptrack.portable.artifact_checks import ONE_CHUNK

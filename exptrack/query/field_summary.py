@@ -19,6 +19,7 @@ from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.database.time_limit import check_limit
+from exptrack.metrics.store import IS_SHOWN
 from exptrack.query.compiler import STATES, TRASHED
 from exptrack.query.conditions import Field
 from exptrack.query.fields import OF_RUNS, Values
@@ -60,7 +61,7 @@ METRIC_FIELDS = f"""
 SELECT n.name,
        (SELECT count(*) FROM {_SERIES} AND v.last_value IS NOT NULL{{kept}}),
        {_OTHERS_OF_METRIC}
-FROM metric_name AS n
+FROM (SELECT n.id, n.name FROM metric_name AS n WHERE {IS_SHOWN}) AS n
 """
 # Of many runs: an index is read up to the first of them at each end, and its entries of these runs are counted.
 _CHOSEN = "IN (SELECT value FROM json_each(:names))"
@@ -89,7 +90,8 @@ FROM run_attribute AS v WHERE v.run {OF_RUNS} GROUP BY v.key
 """
 METRIC_FIELDS_OF_RUNS = f"""
 SELECT n.name, count(v.last_value), count(*) - count(v.last_value), min(v.last_value), max(v.last_value)
-FROM metric_series AS v JOIN metric_name AS n ON n.id = v.metric WHERE v.run {OF_RUNS} GROUP BY v.metric
+FROM metric_series AS v JOIN metric_name AS n ON n.id = v.metric WHERE v.run {OF_RUNS} AND {IS_SHOWN}
+GROUP BY v.metric
 """
 
 

@@ -16,6 +16,7 @@ from exptrack.config.store import read_leaves
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
+from exptrack.metrics.store import IS_SHOWN
 from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import FACTS, STATISTICS, Field
 from exptrack.records import RunStatus, TrialState
@@ -32,7 +33,9 @@ CHOSEN_SERIES_VALUES = f"{SERIES_VALUES} AND s.metric IN (SELECT value FROM json
 ATTRS_OF_RUNS = f"SELECT v.key, v.run, v.type, v.num, v.text FROM run_attribute AS v WHERE v.run {OF_RUNS}"
 CHOSEN_ATTRS_OF_RUNS = f"{ATTRS_OF_RUNS} AND v.key IN (SELECT value FROM json_each(:keys))"
 METRIC_IDS = "SELECT id, name FROM metric_name WHERE name IN (SELECT value FROM json_each(?))"
-METRIC_NAMES = "SELECT id, name FROM metric_name WHERE id IN (SELECT value FROM json_each(?))"
+METRIC_NAMES = f"""
+SELECT n.id, n.name FROM metric_name AS n WHERE n.id IN (SELECT value FROM json_each(?)) AND {IS_SHOWN}
+"""
 
 # What a fact becomes, by its kind, if it is not None.
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {

@@ -21,6 +21,7 @@ from exptrack.errors import (
 )
 from exptrack.extras import require
 from exptrack.metrics.series import check_names, read_in_bulk
+from exptrack.metrics.store import IS_SHOWN
 from exptrack.plain import read_elements, read_names
 from exptrack.query.conditions import FACTS, Field
 from exptrack.query.fields import (
@@ -45,9 +46,13 @@ RUN_IDS = f"SELECT id, run_id FROM run WHERE id {OF_RUNS}"
 HEADS = f"""
 SELECT s.run, n.name, s.id, s.count
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-WHERE s.run {OF_RUNS}
+WHERE s.run {OF_RUNS} AND {IS_SHOWN}
 """
-CHOSEN_HEADS = f"{HEADS} AND s.metric IN (SELECT value FROM json_each(:metrics))"
+CHOSEN_HEADS = f"""
+SELECT s.run, n.name, s.id, s.count
+FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
+WHERE s.run {OF_RUNS} AND s.metric IN (SELECT value FROM json_each(:metrics))
+"""
 # Series in the order of the list, the points of each in the order of its key.
 POINTS = """
 SELECT p.step, p.time_ms, p.value

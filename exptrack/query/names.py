@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from exptrack.database.connection import Connection
 from exptrack.errors import FilterError, MetricNotFoundError
+from exptrack.metrics.store import IS_SHOWN
 from exptrack.plain import read_names
 from exptrack.query.conditions import And, Comparison, Condition, Field, comparisons
 from exptrack.query.parser import parse_filter
@@ -22,7 +23,7 @@ FEW_NAMES = 300  # are compared letter by letter
 KEY_ID = "SELECT id FROM config_key WHERE key = ?"
 METRIC_ID = "SELECT id FROM metric_name WHERE name = ?"
 SOME_KEYS = "SELECT key FROM config_key ORDER BY key LIMIT 10000"
-SOME_METRICS = "SELECT name FROM metric_name ORDER BY name LIMIT 10000"
+SOME_METRICS = f"SELECT n.name FROM metric_name AS n WHERE {IS_SHOWN} ORDER BY n.name LIMIT 10000"
 # From one key to the next along an index, however many runs have each. Keys that are always null are left out.
 HAS_ATTR = """
 SELECT EXISTS (SELECT 1 FROM run_attribute WHERE key = :key AND num IS NOT NULL)

@@ -14,8 +14,9 @@ from exptrack.config.exp_config import parse_stored_config
 from exptrack.config.store import read_sources, read_stored_config
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
-from exptrack.metrics.store import read_series_summary
+from exptrack.metrics.store import IS_SHOWN, read_series_summary
 from exptrack.records import (
+    REWOUND,
     Artifact,
     ArtifactUse,
     ConfigSource,
@@ -44,7 +45,7 @@ _COUNT = f"(SELECT count(*) FROM (SELECT 1 FROM {{rows}} LIMIT {MOST_COUNTED}))"
 COUNTS = "SELECT " + ", ".join(
     _COUNT.format(rows=rows)
     for rows in (
-        "metric_series WHERE run = :run",
+        f"metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = :run AND {IS_SHOWN}",
         "event WHERE run = :run",
         "artifact WHERE run = :run AND blob IS NOT NULL",
         "run_input WHERE run = :run",
@@ -53,10 +54,12 @@ COUNTS = "SELECT " + ", ".join(
 )
 NEWEST_NOTES = f"SELECT written_at, text FROM note WHERE run = ? ORDER BY seq DESC LIMIT {SHOWN_NOTES}"
 COUNT_SERIES = f"SELECT count(*) FROM (SELECT 1 FROM metric_series WHERE run = ? LIMIT {FEW_SERIES + 1})"
-_SERIES = """
+# A text that begins as their names do finds the hidden metrics too.
+_SERIES = f"""
 SELECT n.name, s.count, s.nan_count, s.first_value, s.first_step, s.last_value, s.last_step,
        s.min_value, s.min_step, s.max_value, s.max_step, s.value_sum
-FROM {source} WHERE n.name > :after AND (:text = '' OR instr(lower(n.name), :text))
+FROM {{source}} WHERE n.name > :after AND (:text = '' OR instr(lower(n.name), :text))
+  AND ({IS_SHOWN} OR instr(:text, '{REWOUND}') = 1)
 ORDER BY n.name LIMIT :size
 """
 SERIES_OF_FEW = _SERIES.format(

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
+from exptrack.metrics.store import IS_SHOWN
 from exptrack.query.compiler import FACT_VALUES, STATES
 from exptrack.query.conditions import (
     ATTR_ROOTS,
@@ -65,7 +66,7 @@ KEYS_LIKE = _NAMES_LIKE.format(
 )
 METRICS_LIKE = _NAMES_LIKE.format(
     name="name",
-    table="metric_name",
+    table=f"(SELECT n.id, n.name FROM metric_name AS n WHERE {IS_SHOWN})",
     is_used=" OR ".join(
         f"EXISTS (SELECT 1 FROM metric_series AS s WHERE s.metric = n.id AND {state.format(s='s')})"
         for state in STATES

@@ -23,6 +23,8 @@ from exptrack.runs.lease import renew_if_due
 from exptrack.runs.row_sums import add_to_run
 from exptrack.times import moment, time_after, utc_text
 
+REWIND_EVENT = "rewind"  # of a run that went on from an earlier step
+
 INSERT_EVENT = """
 INSERT INTO event (run, seq, happened_at, kind, data, late, checksum)
 VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM event WHERE run = :run), :at, :kind, :data, :late,

@@ -11,6 +11,7 @@ from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import AmbiguousRunError, RunNotFoundError
 from exptrack.known_secrets import mask_secrets
+from exptrack.metrics.store import IS_SHOWN
 from exptrack.plain import attribute, is_text
 from exptrack.records import Note, RunStatus, RunSummary, TrialState
 from exptrack.times import moment
@@ -29,10 +30,10 @@ RUNS_BY_ROW_ID = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
 RUN_BY_ID = RUN_COLUMNS + "WHERE r.run_id = ?"
 RUN_BY_EXTERNAL_ID = RUN_COLUMNS + "WHERE r.external_id = ?"
 TAGS_OF = "SELECT t.run, t.tag FROM run_tag AS t WHERE t.run IN (SELECT value FROM json_each(?))"
-LAST_VALUES_OF = """
+LAST_VALUES_OF = f"""
 SELECT s.run, n.name, s.last_value
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-WHERE s.run IN (SELECT value FROM json_each(?))
+WHERE s.run IN (SELECT value FROM json_each(?)) AND {IS_SHOWN}
 """
 NOTES_OF = "SELECT written_at, text FROM note WHERE run = ? ORDER BY seq"
 _by_run_and_name = itemgetter(0, 1)

@@ -11,18 +11,29 @@ from rich.text import Text
 from rich.tree import Tree
 
 from exptrack.records import Artifact, ArtifactUse
-from exptrack.terminal.console import Columns, format_age, format_size, print_fitted, print_table, safe
+from exptrack.terminal.console import (
+    Columns,
+    format_age,
+    format_number,
+    format_size,
+    print_fitted,
+    print_table,
+    safe,
+)
 
 if TYPE_CHECKING:
-    from exptrack import ArchiveInfo, ArtifactFile, DeclaredData, Lineage, RunStorage
+    from exptrack import ArchiveInfo, ArtifactFile, CheckpointList, DeclaredData, Lineage, RunStorage
 
 SHOWN_HASH_CHARS = len("sha256:") + 12
 
 
 def print_artifacts(
-    out: Console, records: Sequence[Artifact], versions: Mapping[str, int] | None = None
+    out: Console,
+    records: Sequence[Artifact],
+    versions: Mapping[str, int] | None = None,
+    judged: CheckpointList | None = None,
 ) -> None:
-    """Print a line for each artifact.
+    """Print a line for each artifact; `judged` has the value of a metric at the step of each checkpoint.
 
     `versions` maps names to their number of versions. With it, `records` are the newest of each name, and the
     number of versions replaces the hash.
@@ -39,8 +50,12 @@ def print_artifacts(
     columns |= {
         "kind": ("left", [a.kind for a in records]),
         "step": ("right", ["" if a.step is None else a.step for a in records]),
-        "size": ("right", ["folder" if a.is_folder else format_size(a.size_bytes) for a in records]),
     }
+    if judged is not None and judged.metric is not None and judged.checkpoints:
+        taken = {*columns, "size", "hash", "added", "description"}
+        label = f"metrics.{judged.metric}" if judged.metric in taken else judged.metric
+        columns[label] = ("right", _judge(records, judged))
+    columns["size"] = ("right", ["folder" if a.is_folder else format_size(a.size_bytes) for a in records])
     if versions is None:
         columns["hash"] = ("left", [shorten_hash(a.hash) for a in records])
     else:
@@ -49,6 +64,17 @@ def print_artifacts(
     if any(a.description for a in records):
         columns["description"] = ("left", [a.description or "" for a in records])
     print_fitted(out, columns, ("description", "added", "hash", "kind"), folded="name")
+
+
+def _judge(records: Sequence[Artifact], judged: CheckpointList) -> list[object]:
+    """Return the cells with the values of the metric; a star marks the best."""
+    found = {(one.artifact.name, one.artifact.version): one for one in judged.checkpoints}
+    cells: list[object] = []
+    for record in records:
+        one = found.get((record.name, record.version))
+        number = "" if one is None or one.value is None else format_number(one.value)
+        cells.append(Text(f"{number} *", style="bold green") if one and one.is_best else f"{number}  ".rstrip())
+    return cells
 
 
 def print_folder(out: Console, files: Sequence[ArtifactFile]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
-from typing import Concatenate, ParamSpec, TypeAlias
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias
 
 from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment, hide_arguments
@@ -27,8 +27,10 @@ from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError, RunBusyError, RunNotFoundError
 from exptrack.metrics.recovery import recover
 from exptrack.metrics.writer import hold_journal
+from exptrack.plain import short_repr
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import RunStatus
+from exptrack.runs.events import REWIND_EVENT, record_event
 from exptrack.runs.identity import make_run_id, new_run_id
 from exptrack.runs.lease import PROCESS
 from exptrack.runs.lookup import resolve_run
@@ -50,7 +52,10 @@ from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_tria
 from exptrack.times import EPOCH, MILLISECOND, moment, steady_s, utc_text
 from exptrack.tracking.ending import watch_exits
 from exptrack.tracking.run import BEAT, RUN_STATE, Run
-from exptrack.validation import check_choice, check_flag
+from exptrack.validation import check_choice, check_flag, check_step
+
+if TYPE_CHECKING:
+    from exptrack.tracking.kept_code import Files
 
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
@@ -64,6 +69,7 @@ HAS_RESUMED = "SELECT EXISTS (SELECT 1 FROM event WHERE run = ? AND kind = 'resu
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
 ON_ERROR_VARIABLE = "EXPTRACK_ON_ERROR"
 ON_ERROR = ("raise", "warn")
+KEEP_CODE_VARIABLE = "EXPTRACK_KEEP_CODE"
 LONG_AGO_MS = 1000  # a run that began earlier is heard of at once, not at its first heartbeat
 
 _P = ParamSpec("_P")
@@ -135,11 +141,13 @@ def start_run(
         started_at=datetime.now(UTC),
         external_id=check_optional_name(external_id, "external id"),
     )
+    is_own = given is None or (given.code is None and given.environment is None)
+    files = _collect_code(new) if is_own and keeps_code() else None
     new, began_s, run_id = _choose_start(new, None if given is None else given.started_at)
     if given is not None and given.lease_s is not None:
-        result = _begin_lease(connection, run_id, new, given.lease_s, trial, kind)
+        result = _begin_lease(connection, run_id, new, given.lease_s, trial, files, kind)
     else:
-        result = _begin_run(connection, run_id, new, began_s, trial, kind)
+        result = _begin_run(connection, run_id, new, began_s, trial, files, kind)
         result._completes_at_exit = completes
         result._sample_system(sample_every_s)
     _tell_address(result)
@@ -179,19 +187,32 @@ def _choose_start(new: NewRun, given: datetime | None) -> tuple[NewRun, float, s
 @in_section
 @_hold_journal
 def _begin_run(
-    connection: Connection, run_id: str, new: NewRun, began_s: float, trial: int | None, kind: type[Run]
+    connection: Connection,
+    run_id: str,
+    new: NewRun,
+    began_s: float,
+    trial: int | None,
+    files: Files | None,
+    kind: type[Run],
 ) -> Run:
-    result = _insert(connection, run_id, new, trial, int((steady_s() - began_s) * 1000), None, kind)
+    before_ms = int((steady_s() - began_s) * 1000)
+    result = _insert(connection, run_id, new, trial, before_ms, None, files, kind)
     result._go_live(began_s, duration_ms=0, time_ms=0, resumed=False)
     return result
 
 
 @in_section
 def _begin_lease(
-    connection: Connection, run_id: str, new: NewRun, lease_s: float, trial: int | None, kind: type[Run]
+    connection: Connection,
+    run_id: str,
+    new: NewRun,
+    lease_s: float,
+    trial: int | None,
+    files: Files | None,
+    kind: type[Run],
 ) -> Run:
     before_ms = max(0, (datetime.now(UTC) - new.started_at) // MILLISECOND)
-    result = _insert(connection, run_id, new, trial, before_ms, lease_s, kind)
+    result = _insert(connection, run_id, new, trial, before_ms, lease_s, files, kind)
     result._block_pid = os.getpid()
     return result
 
@@ -203,10 +224,12 @@ def _insert(
     trial: int | None,
     before_ms: int,
     lease_s: float | None,
+    files: Files | None,
     kind: type[Run],
 ) -> Run:
-    """Write the rows of a run that began `before_ms` milliseconds ago. Commits."""
-    with connection.transaction():
+    """Write the rows of a run that began `before_ms` milliseconds ago, and its code. Commits."""
+
+    def insert() -> int:
         run = insert_run(connection, run_id, new)
         begin_ownership(connection, run, lease_s)
         if before_ms >= LONG_AGO_MS or lease_s is not None:
@@ -214,13 +237,43 @@ def _insert(
                 connection.execute(BEAT, (utc_text(), before_ms, run))
         if trial is not None:
             join_run(connection, trial, run_id)
+        return run
+
+    if files is None:
+        with connection.transaction():
+            run = insert()
+    else:
+        from exptrack.tracking.kept_code import insert_with_code
+
+        run = insert_with_code(connection, run_id, files, insert)
     return kind(connection, run, run_id, new.started_at, new.config)
+
+
+def keeps_code() -> bool:
+    """Whether runs keep their code, as ``EXPTRACK_KEEP_CODE`` says; they do if it is not set.
+
+    Raises:
+        InvalidValueError: it is neither yes nor no.
+    """
+    said = os.environ.get(KEEP_CODE_VARIABLE, "").strip().lower()
+    if said in ("", "1", "yes", "true", "on"):
+        return True
+    if said in ("0", "no", "false", "off"):
+        return False
+    raise InvalidValueError(f"{KEEP_CODE_VARIABLE} is yes or no, not {short_repr(said)}; set one of them")
+
+
+def _collect_code(new: NewRun) -> Files | None:
+    from exptrack.tracking.kept_code import collect_code
+
+    return collect_code(new.code)
 
 
 def resume_run(
     connection: Connection,
     run_id: object,
     *,
+    from_step: int | None = None,
     take_over: bool = False,
     system_metrics: bool | float = False,
     at_exit: str = "interrupt",
@@ -233,12 +286,13 @@ def resume_run(
     completes = _check_at_exit(at_exit)
     kind = _choose_kind(on_error)
     take_over = check_flag(take_over, "take_over")
+    step = None if from_step is None else check_step(from_step)
     if lease_s is not None or owner is not PROCESS:
         from exptrack.tracking.elsewhere import check_lease
 
         lease_s = check_lease(owner, lease_s)
         _refuse_sampling(sample_every_s, lease_s)
-    result = _reopen_run(connection, run_id, take_over, lease_s, kind)
+    result = _reopen_run(connection, run_id, take_over, lease_s, step, kind)
     result._completes_at_exit = completes
     result._sample_system(sample_every_s)
     _tell_address(result)
@@ -248,7 +302,12 @@ def resume_run(
 @in_section
 @_hold_journal
 def _reopen_run(
-    connection: Connection, run_id: object, take_over: bool, lease_s: float | None, kind: type[Run]
+    connection: Connection,
+    run_id: object,
+    take_over: bool,
+    lease_s: float | None,
+    from_step: int | None,
+    kind: type[Run],
 ) -> Run:
     interrupt_dead_runs(connection)
     if take_over:
@@ -264,6 +323,8 @@ def _reopen_run(
         # References to the environment are filled in when read: a run can be resumed and tagged without them.
         config = read_exp_config(connection, run).interpolate(lazily=True)
         reopen(connection, run, row["status"], lease_s=lease_s)
+        if from_step is not None:
+            _rewind(connection, run, from_step)
         last_ms = connection.value(LAST_TIME, (run,))
     result = open_run(connection, run, kind)
     result._set_fixed(config=config)
@@ -275,6 +336,15 @@ def _reopen_run(
     time_ms = max(since_start // MILLISECOND, last_ms)
     result._go_live(began_s, duration_ms=row["duration_ms"], time_ms=time_ms, resumed=True)
     return result
+
+
+def _rewind(connection: Connection, run: int, from_step: int) -> None:
+    """Hide what a run logged past a step, with an event. Call inside a transaction."""
+    from exptrack.metrics.rewound import rewind
+
+    number, metrics, points = rewind(connection, run, from_step)
+    facts = {"from_step": from_step, "number": number, "metrics": metrics, "points": points}
+    record_event(connection, run, REWIND_EVENT, facts)
 
 
 def _store_points_of_owner(connection: Connection, run_id: object) -> None:

@@ -36,7 +36,7 @@ from exptrack.validation import check_choice, check_name
 
 if TYPE_CHECKING:
     from exptrack.artifacts.blobs import Intake, NewBlob
-    from exptrack.artifacts.folder_intake import StoredFolder
+    from exptrack.artifacts.stored_folder import StoredFolder
 
 TAKEN_IDS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
 KNOWN_EXTERNAL_IDS = """
@@ -299,8 +299,8 @@ def _write_artifact(
     *,
     late: bool,
 ) -> None:
-    from exptrack.artifacts.folder_intake import StoredFolder, insert_entries
     from exptrack.artifacts.registration import insert_artifact
+    from exptrack.artifacts.stored_folder import StoredFolder, insert_entries
 
     run_id, (_at, said, metadata, _content, _path), stored = registered
     blob = stored.manifest if isinstance(stored, StoredFolder) else stored

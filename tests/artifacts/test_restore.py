@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from exptrack import ExportError, ExptrackError, InvalidValueError, UnsafePathError
 from exptrack.artifacts import restore
 from exptrack.artifacts.drafts import GRACE_S
-from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write_into, write_tree
+from exptrack.artifacts.restore import write_file, write_into, write_tree
+from exptrack.artifacts.safe_paths import check_tree, safe_parts
 from exptrack.new_files import DRAFT_PREFIX
 
 DEVICES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exptrack.artifacts.restore import check_tree
+from exptrack.artifacts.safe_paths import check_tree
 from exptrack.artifacts.target_names import choose_paths
 
 PARTS = st.sampled_from(["a", "A", "b", "..", ".", "", "NUL", "aux.py", "x.", "val:best", "ﬁ", "é", "e\u0301"])

@@ -407,7 +407,7 @@ def test_git_neither_asks_nor_locks_nor_runs_what_the_repository_says(
     assert capture_code(repository).dirty is False
     assert (repository / ".git" / "index").stat().st_ino == index
     assert sorted(path.name for path in tmp_path.iterdir()) == ["code", "trap"]
-    environment = capture_git._git_environment(str(repository))
+    environment = capture_git.git_environment(str(repository))
     assert environment["GIT_TERMINAL_PROMPT"] == environment["GIT_OPTIONAL_LOCKS"] == "0"
     assert "GIT_DIR" not in environment
 

@@ -16,6 +16,9 @@ import click
 import pytest
 
 from exptrack import Archive
+from exptrack.artifacts.code_folder import CODE_KIND, CODE_NAME, lay_out_code
+from exptrack.capture.code_files import CodeFiles
+from exptrack.capture.launch import Launch
 from tests.cli.calls import call
 from tests.cli.test_main import COMMANDS, WITHOUT_JSON
 from tests.warm_python import CLOSED, FULL, LEFT, NULL, Stream, WarmPython
@@ -55,6 +58,7 @@ CALLS = {
     "artifacts du": "",
     "artifacts gc": "",
     "lineage": "RUN",
+    "reproduce": "code again",
     "config check": "config.sdn",
     "config show": "config.sdn --sdn",
     "config get": "config.sdn a",
@@ -163,6 +167,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
         for number in range(3):
             with archive.start_run({"b": number}) as run:
                 run.log({"loss": float(number)})
+        with archive.start_run(name="code", code={}) as run:
+            launch = Launch(["python", "größer.py"], ".", True, False)
+            code = CodeFiles(b"", {"größer.py": (0o644, b"pass\n")}, (), None)
+            for path, (_mode, data) in lay_out_code(code, launch, {"numpy": "1.0"}).items():
+                (folder / "code" / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / "code" / path).write_bytes(data)
+            run.artifacts.register_dir(CODE_NAME, folder / "code", kind=CODE_KIND)
     with Archive(folder / "lab.db") as archive, archive.start_run({"a": "日本"}, ["ü"], name="日本") as run:
         for step in range(9):
             run.log({"loss": 1 / (step + 1), "é": 1.0}, step)

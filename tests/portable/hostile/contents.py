@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from exptrack.artifacts.folders import build_manifest
+from exptrack.artifacts.stored_folder import build_manifest
 from tests.portable.hostile.kinds import (
     LEFT_OUT,
     REFUSED,

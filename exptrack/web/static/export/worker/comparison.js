@@ -4,7 +4,7 @@ import { compileTest, findKey, findMetric, metricValue, namesPruned } from "./co
 import { listOf, records, rows } from "./database.js";
 import { readAllLeaves, readLeaves } from "./fields.js";
 import { parseFilter } from "./filter.js";
-import { OF_LIST, SERIES_COLUMNS, resolveRun, summarizeRuns, summarizeSeries } from "./lookup.js";
+import { IS_SHOWN, OF_LIST, SERIES_COLUMNS, resolveRun, summarizeRuns, summarizeSeries } from "./lookup.js";
 import { Problem } from "./problem.js";
 import { leafValue, metricNumber } from "./values.js";
 import { STATISTICS } from "./vocabulary.js";
@@ -43,7 +43,7 @@ const identify = (leaf) => (leaf === null ? "" : leaf.join("\u0000"));
 export function compareMetrics(runs) {
     const sql = `SELECT s.run, ${SERIES_COLUMNS} FROM metric_series AS s
         JOIN metric_name AS n ON n.id = s.metric
-        WHERE s.run ${OF_LIST}`;
+        WHERE s.run ${OF_LIST} AND ${IS_SHOWN}`;
     const found = new Map();
     for (const row of records(sql, [listOf(runs)])) {
         if (!found.has(row.name)) found.set(row.name, new Map());

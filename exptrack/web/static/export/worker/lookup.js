@@ -6,6 +6,10 @@ import { toIso } from "./times.js";
 import { metricNumber, parseJson } from "./values.js";
 
 export const OF_LIST = "IN (SELECT value FROM json_each(?))";
+/** The metrics that hold what a rewinding of their run has hidden have names that begin so. */
+export const REWOUND = "exptrack:rewound/";
+/** Of `n`, a metric: it is none of these. */
+export const IS_SHOWN = `substr(n.name, 1, ${REWOUND.length}) <> '${REWOUND}'`;
 const RUN_COLUMNS = `
     SELECT r.*, y.name AS study, t.number AS trial_number, t.state AS trial_state
     FROM run AS r
@@ -51,7 +55,7 @@ export function summarizeRuns(found, withMetrics = true) {
     const metrics = new Map();
     if (withMetrics) {
         const sql = `SELECT s.run, n.name, s.last_value FROM metric_series AS s
-            JOIN metric_name AS n ON n.id = s.metric WHERE s.run ${OF_LIST}`;
+            JOIN metric_name AS n ON n.id = s.metric WHERE s.run ${OF_LIST} AND ${IS_SHOWN}`;
         const sorted = rows(sql, [ids]).sort(([, one], [, other]) => compareText(one, other));
         for (const [run, name, last] of sorted) {
             if (!metrics.has(run)) metrics.set(run, []);

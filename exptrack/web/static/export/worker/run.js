@@ -2,6 +2,8 @@
 import { compareConfigs, compareMetrics } from "./comparison.js";
 import { record, records, rows, value } from "./database.js";
 import {
+    IS_SHOWN,
+    REWOUND,
     SERIES_COLUMNS,
     makeArtifact,
     readArtifactRows,
@@ -18,8 +20,10 @@ const MOST_METRICS = 2_000;
 const SHOWN_NOTES = 100;
 const SYSTEM = "system/";
 const countOf = (from) => `(SELECT count(*) FROM (SELECT 1 FROM ${from} LIMIT ${MOST_COUNTED}))`;
+const SHOWN_SERIES = `metric_series AS s JOIN metric_name AS n ON n.id = s.metric
+    WHERE s.run = ?1 AND ${IS_SHOWN}`;
 const COUNTS = `SELECT ${[
-    `${countOf("metric_series WHERE run = ?1")} AS metric_count`,
+    `${countOf(SHOWN_SERIES)} AS metric_count`,
     `${countOf("event WHERE run = ?1")} AS event_count`,
     `${countOf("artifact WHERE run = ?1 AND blob IS NOT NULL")} AS artifact_count`,
     `${countOf("run_input WHERE run = ?1")} AS input_count`,
@@ -67,7 +71,8 @@ function showMetrics(question) {
     const start = Math.max(0, question.whole("start", 0));
     const end = start + Math.max(0, question.whole("size", MOST_METRICS));
     const sql = `SELECT ${SERIES_COLUMNS} FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-        WHERE s.run = ?1 AND (?2 = '' OR instr(lower(n.name), ?2)) ORDER BY n.name`;
+        WHERE s.run = ?1 AND (?2 = '' OR instr(lower(n.name), ?2))
+        AND (${IS_SHOWN} OR instr(?2, '${REWOUND}') = 1) ORDER BY n.name`;
     const search = question.text("search").toLowerCase();
     const found = records(sql, [id, search]).filter(
         ({ name }) => part === "" || part === (name.startsWith(SYSTEM) ? "system" : "own"),

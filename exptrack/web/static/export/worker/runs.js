@@ -3,7 +3,7 @@ import { compareText } from "./canonical.js";
 import { listOf, rows, value } from "./database.js";
 import { readFields } from "./fields.js";
 import { parseField } from "./filter.js";
-import { groupBy } from "./lookup.js";
+import { IS_SHOWN, groupBy } from "./lookup.js";
 import { cut, selectRuns } from "./selection.js";
 import { toIso } from "./times.js";
 import { attributeValue } from "./values.js";
@@ -51,7 +51,7 @@ const FIELDS = {
         WHERE v.run ${OF_RUNS} GROUP BY v.key`,
     metric: `SELECT n.name, count(v.last_value), count(*) - count(v.last_value), min(v.last_value),
         max(v.last_value) FROM metric_series AS v JOIN metric_name AS n ON n.id = v.metric
-        WHERE v.run ${OF_RUNS} GROUP BY v.metric`,
+        WHERE v.run ${OF_RUNS} AND ${IS_SHOWN} GROUP BY v.metric`,
     attribute: `SELECT v.key, ${COUNTS} FROM run_attribute AS v WHERE v.run ${OF_RUNS} GROUP BY v.key`,
 };
 

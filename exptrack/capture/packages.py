@@ -1,0 +1,62 @@
+"""List the installed packages by the names of their ``*.dist-info`` folders.
+
+Reading these names takes a hundredth of the time that asking each package for its metadata takes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+_ENDINGS = (".dist-info", ".egg-info")
+
+# The packages of each folder, as it was when it was read.
+_known: dict[str, tuple[int, dict[str, str]]] = {}
+
+
+def list_packages() -> dict[str, str]:
+    """Return the version of each package that Python finds, by its normalized name, sorted by name.
+
+    Where several folders of ``sys.path`` have a package, the first one counts, as for an import.
+    """
+    found: dict[str, str] = {}
+    for place in dict.fromkeys(sys.path):
+        for name, version in _list_folder(place or os.curdir).items():
+            found.setdefault(name, version)
+    return dict(sorted(found.items()))
+
+
+def _list_folder(place: str) -> dict[str, str]:
+    try:
+        changed = os.stat(place).st_mtime_ns
+        if place in _known and _known[place][0] == changed:
+            return _known[place][1]
+        names = os.listdir(place)
+    except OSError:  # a zip file, or a folder that is gone
+        return {}
+    found = {}
+    for entry in sorted(names):
+        stem, ending = os.path.splitext(entry)
+        name, _, version = stem.partition("-")
+        # pip leaves names with a tilde where an uninstallation was cut short.
+        if ending in _ENDINGS and version and not name.startswith("~"):
+            found[normalize(name)] = version.partition("-")[0]
+    _known[place] = changed, found
+    return found
+
+
+def normalize(name: str) -> str:
+    """Return the one spelling of a package's name, as the package index has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def write_requirements(packages: dict[str, str]) -> str:
+    """Write packages as lines ``name==version``, which pip reads."""
+    return "".join(f"{name}=={version}\n" for name, version in packages.items())
+
+
+def read_requirements(text: str) -> dict[str, str]:
+    """Read lines that `write_requirements` wrote."""
+    pairs = (line.partition("==") for line in text.splitlines())
+    return {name: version for name, _, version in pairs if version}

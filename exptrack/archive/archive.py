@@ -1,4 +1,4 @@
-"""The archive as an object: open the file, start and delete runs, reach artifacts and events, check the file.
+"""The archive as an object: open the file, start runs, reach runs and events, check the file.
 
 Invariants: an Archive owns one connection. Everything reached from it (runs, stores, studies) uses that
 connection and stops working when it is closed. Closing the archive ends no run.
@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from exptrack import __version__
+from exptrack.archive.artifacts import ArchiveArtifacts
 from exptrack.archive.browsing import ArchiveBrowsing
 from exptrack.archive.groups import ArchiveGroups
 from exptrack.archive.page_views import ArchivePageViews
@@ -33,15 +34,13 @@ from exptrack.fixed_attributes import FixedAttributes
 from exptrack.metrics.store import read_summaries
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_path
-from exptrack.records import Artifact, MetricSummary, RunStatus, Waiting
+from exptrack.records import MetricSummary, RunStatus, Waiting
 from exptrack.runs import lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
 from exptrack.validation import check_choice, check_flag, check_number, check_whole
 
 if TYPE_CHECKING:
-    from exptrack.artifacts.records import GcReport, Lineage, RunStorage
-    from exptrack.artifacts.store import ArtifactStore
     from exptrack.portable.snapshot import BackupReport
     from exptrack.portable.verification import VerifyReport
     from exptrack.tracking.recorded_run import RecordedRun
@@ -68,6 +67,7 @@ STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
 class Archive(
+    ArchiveArtifacts,
     ArchiveBrowsing,
     ArchiveGroups,
     ArchivePageViews,
@@ -407,67 +407,6 @@ class Archive(
             AmbiguousRunError: it means several runs.
         """
         self.get_run(run_id).append_event(kind, data)
-
-    # Artifacts
-
-    def artifacts(self, run_id: object) -> ArtifactStore:
-        """Return the store of a run's artifacts.
-
-        Raises:
-            RunNotFoundError: no run has this id.
-            AmbiguousRunError: it means several runs.
-        """
-        from exptrack.artifacts.store import ArtifactStore
-
-        row = lookup.resolve_run(self._connection, run_id)
-        return ArtifactStore(self._connection, row["id"], row["run_id"])
-
-    def find_artifact(self, reference: object) -> Artifact:
-        """Return the artifact that a reference names; see :meth:`exptrack.Run.use_artifact`.
-
-        Raises:
-            ArtifactNotFoundError: no artifact fits the reference.
-            AmbiguousHashError: several artifacts' hashes begin with it.
-            RunNotFoundError: no run has the id in the reference.
-            AmbiguousRunError: it means several runs.
-        """
-        from exptrack.artifacts.lineage import find_artifact
-
-        return find_artifact(self._connection, reference)
-
-    def lineage(self, subject: object) -> Lineage:
-        """Trace a run (an id) or an artifact (its record or hash): its inputs, and the results made from it.
-
-        `subject` may also be data that runs declared: its name, its reference with or without the digest, or
-        the digest. Then `data` of the result lists the runs that used it.
-
-        Raises:
-            RunNotFoundError: no run has this id, and no run declared such data.
-            AmbiguousRunError: it means several runs.
-            ArtifactNotFoundError: no artifact has this hash.
-            AmbiguousHashError: several artifacts' hashes begin with it.
-        """
-        from exptrack.artifacts.lineage import trace_lineage
-
-        return trace_lineage(self._connection, subject)
-
-    def storage(self) -> list[RunStorage]:
-        """List the space that the artifacts of each run take, largest first. Runs without any are left out."""
-        from exptrack.artifacts.retention import list_storage
-
-        return list_storage(self._connection)
-
-    def gc_artifacts(self) -> GcReport:
-        """Remove bytes that no artifact names and give their space back. Commits, power-safe.
-
-        Deleting runs and artifacts already does this. A call also removes the bytes that killed processes left.
-
-        Raises:
-            ArchiveCorruptError: an artifact names bytes that are missing; nothing is deleted.
-        """
-        from exptrack.artifacts.retention import gc_artifacts
-
-        return gc_artifacts(self._connection)
 
     # The file
 

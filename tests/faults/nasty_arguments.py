@@ -295,6 +295,8 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "salvage.out": lambda lab: lab.work / f"saved{os.urandom(4).hex()}.db",
     "Archive.extract.out": lambda lab: lab.work / f"part{os.urandom(4).hex()}.db",
     "Archive.extract.runs": lambda lab: [lab.first],
+    "Archive.reproduce.out": lambda lab: lab.work / f"code{os.urandom(4).hex()}",
+    "Archive.reproduce.repository": lambda lab: lab.folder,
     "Archive.merge.sources": lambda lab: lab.packed,
     "diff_archives.a": lambda lab: lab.path,
     "diff_archives.b": lambda lab: lab.packed,

@@ -13,7 +13,7 @@ from typing import Any
 import pandas
 import polars
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from exptrack import (
@@ -68,8 +68,16 @@ def fields_of(config: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def is_of_numbers(cells: list[Any]) -> bool:
+    """Whether tables hold a column of ints and floats as floats, which are equal to them."""
+    present = [cell for cell in cells if cell is not None]
+    return {type(cell) for cell in present} == {int, float} and all(float(cell) == cell for cell in present)
+
+
 @ROOMY
 @given(runs=RUNS)
+@example(runs=[({"a": 0}, {}), ({"a": 0.0}, {})])
+@example(runs=[({"a": 2**53 + 1}, {}), ({"a": 0.5}, {})])
 def test_every_cell_is_what_its_run_holds(runs: list[tuple[dict[str, Any], dict[str, list[float]]]]) -> None:
     with tempfile.TemporaryDirectory() as folder, Archive(Path(folder) / "lab.db") as archive:
         for config, metrics in runs:
@@ -95,6 +103,8 @@ def test_every_cell_is_what_its_run_holds(runs: list[tuple[dict[str, Any], dict[
                 if name.startswith(("config.", "metrics.")):
                     wanted = exactly(expected.get(name))
                     assert exactly(dicts[at][name]) == wanted
+                    if is_of_numbers([row[name] for row in dicts]) and expected.get(name) is not None:
+                        wanted = exactly(float(expected[name]))
                     assert exactly(plain(frame[name].iloc[at])) == wanted
                     assert exactly(plain(wide[name][at])) == wanted
             assert dicts[at]["run_id"] == frame["run_id"].iloc[at] == wide["run_id"][at] == summary.run_id

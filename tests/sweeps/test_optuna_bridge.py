@@ -22,6 +22,7 @@ PRIVATE_MODULE = re.compile(r"optuna(\.\w+)*\._\w+")
 ALLOWED = {
     "_asdict": "the public method of every named tuple",
     "_replace": "the public method of every named tuple",
+    "_set_fixed": "how a class sets the attributes that it refuses to let users set",
     "_take_config": "a run takes params into its config only from its trial; users must not call it",
 }
 

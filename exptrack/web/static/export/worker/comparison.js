@@ -154,7 +154,9 @@ function groupRuns(question) {
     const lost = new Map();
     for (const [run, reason] of leftOut) {
         const name = JSON.stringify(leaves.map((stored) => stored.get(run) ?? null));
-        if (!lost.has(name)) lost.set(name, { pruned: 0, failed: 0, interrupted: 0, running: 0, not_finite: 0 });
+        if (!lost.has(name)) {
+            lost.set(name, { pruned: 0, failed: 0, interrupted: 0, running: 0, not_finite: 0 });
+        }
         lost.get(name)[reason] += 1;
     }
     const none = { pruned: 0, failed: 0, interrupted: 0, running: 0, not_finite: 0 };

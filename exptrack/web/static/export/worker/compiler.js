@@ -70,8 +70,8 @@ const DATA_WORDS = [
 ].join(", ");
 
 /**
- * Facts of which a run may have several words: the table, called x, its column, which rows count, and the form of a
- * word that is shown, if it is not the column.
+ * Facts of which a run may have several words: the table, called x, its column, which rows count, and the
+ * form of a word that is shown, if it is not the column.
  */
 export const SETS = {
     tag: { source: "run_tag AS x", word: "x.tag", counts: "1" },

@@ -218,7 +218,7 @@ class Parser {
         return this.split(token.text.slice(dot + 1), token).join(".");
     }
 
-    /** Reads a comparison of the data of one name, as one of those words of the run's data that have the name. */
+    /** Reads a comparison of the data of one name, as one of those words of the run's data with that name. */
     compareData(called, name) {
         const found = this.compare(DATA_FIELD, name);
         let negated = "not" in found;

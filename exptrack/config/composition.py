@@ -7,7 +7,6 @@ reaches outside ``configs/``. A file that does not parse is an error, never skip
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -198,9 +197,11 @@ def _refuse_unknown_choice(root: Path, config: ExpConfig, key: str, text: str) -
 
 
 def _make_choice_error(root: Path, key: str, text: str) -> ConfigError:
+    from difflib import get_close_matches
+
     folder = root / GROUPS / key
     choices = sorted({file.stem for file in folder.iterdir() if file.suffix in SUFFIXES})
-    close = difflib.get_close_matches(text, choices, n=1)
+    close = get_close_matches(text, choices, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(choices) or 'no files'}"
     return ConfigError(f"there is no {GROUPS}/{key}/{text}.sdn for {key}={text}; {hint}", key=key)
 

@@ -6,7 +6,6 @@ such as ``a[0]``, is found before the element.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -102,6 +101,8 @@ def _find_element(
 
 def suggest_path(tree: dict[str, ConfigValue], path: str) -> str:
     """Return the end of a sentence that says which key of a tree was meant, or which keys there are."""
+    from difflib import get_close_matches
+
     keys = split_path(path)
     depth = 0
     while depth < len(keys) - 1 and find_value(tree, keys[: depth + 1])[0]:
@@ -113,13 +114,13 @@ def suggest_path(tree: dict[str, ConfigValue], path: str) -> str:
     item = split_index(keys[depth])
     if item is not None and item[0] in siblings:
         return f"{path_of((*keys[:depth], item[0]))!r} has no such element"
-    close = difflib.get_close_matches(keys[depth], list(siblings)[:MAX_SUGGESTED], n=1)
+    close = get_close_matches(keys[depth], list(siblings)[:MAX_SUGGESTED], n=1)
     meant = [path_of((*keys[:depth], one, *keys[depth + 1 :])) for one in close]
     if not meant or not find_value(tree, split_path(meant[0]))[0]:
         every = [one for _n, one in zip(range(MAX_SUGGESTED), _iter_paths("", tree), strict=False)]
         meant = [one for one in every if one.rpartition(".")[2] == keys[-1]]
         if not meant and depth < len(keys) - 1:  # the section is misspelt
-            meant = difflib.get_close_matches(path, every, n=1)
+            meant = get_close_matches(path, every, n=1)
     if meant:
         return f"did you mean {meant[0]!r}?"
     shown = ", ".join(map(short_repr, list(siblings)[:SHOWN_KEYS])) + ", …" * (len(siblings) > SHOWN_KEYS)

@@ -310,11 +310,12 @@ def read_cells_of_steps(connection: Connection, held: Held, bounds: Range, grid:
     low, high = bounds
     axis = StepAxis()
     cells = range(int(grid.find_cell(low)), int(grid.find_cell(high)) + 1)
-    if held.points // POINTS_A_RANGE < len(cells):
+    width = int(grid.width)
+    # A cell wider than any integer of SQLite is measured as ranges too: STEP_CELLS could not add its width.
+    if held.points // POINTS_A_RANGE < len(cells) or width > INT64_MAX:
         ranges = cut(bounds, held.points // POINTS_A_RANGE + 1)
         found = axis.measure(connection, held.series, ranges)
         return fill_cells(connection, held.series, axis, grid, ranges, found)
-    width = int(grid.width)
     begins = [int(grid.origin + cell * width) for cell in cells]
     sql = STEP_CELLS if held.nan_points else STEP_CELLS_WITHOUT_NAN
     wanted = {
@@ -322,7 +323,7 @@ def read_cells_of_steps(connection: Connection, held: Held, bounds: Range, grid:
         "low": low,
         "high": high,
         "first_high": min(begins[0] + width - 1, high),
-        "width": min(width, INT64_MAX),
+        "width": width,
     }
     filled, packed = [], []
     for begin, row in zip(begins, connection.fold(sql, wanted, list), strict=True):

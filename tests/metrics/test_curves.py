@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exptrack import Archive, Buckets, Curves, InvalidValueError, Run, RunNotFoundError
@@ -94,6 +94,8 @@ TAME = st.floats(-1e100, 1e100)
     ),
     buckets=st.integers(1, 12),
 )
+@example(several=[[(step, 1.0, 2.0, 0) for step in [*range(60), -1, 2**63 - 1]]], buckets=1)
+@example(several=[[(step, 1.0, 2.0, 0) for step in [*range(60), -(2**63), 2**63 - 1]]], buckets=2)
 def test_curves_hold_every_point_in_common_buckets(
     lab: Archive, several: list[list[tuple[int, float, float, int]]], buckets: int
 ) -> None:

@@ -121,7 +121,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"exptrack.{name}")
     home = _HOME_OF.get(name)
     if home is None:
-        raise AttributeError(f"exptrack has no {name!r}")
+        raise AttributeError(_refuse(name))
     try:
         value = getattr(import_module(f"exptrack.{home}"), name)
     except ModuleNotFoundError as error:
@@ -132,6 +132,18 @@ def __getattr__(name: str) -> Any:
         raise MissingPackageError("optuna 5 or newer", f"exptrack.{name}", "sweep") from None
     globals()[name] = value
     return value
+
+
+def _refuse(name: str) -> str:
+    """Say that there is no such name, and which one may be meant."""
+    if name[:1] == "_":  # asked for by inspect, copy and import
+        return f"exptrack has no {name!r}"
+    from exptrack.other_trackers import CALLS, find_close
+
+    call = CALLS["exptrack"].get(name)
+    close = find_close(name, __all__)
+    advice = f"; use {call}" if call else f"; did you mean {close!r}?" if close else ""
+    return f"exptrack has no {name!r}{advice}"
 
 
 def __dir__() -> list[str]:

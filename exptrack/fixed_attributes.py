@@ -17,6 +17,7 @@ class FixedAttributes:
     may have attributes of its own.
     """
 
+    _NOUN: ClassVar[str] = "object"  # what a message calls it
     # The call that changes an attribute, by its name, and what to do with a value that has no place.
     _CALLS: ClassVar[Mapping[str, str]] = {}
     _OTHERWISE: ClassVar[str] = "keep it in a variable of your own"
@@ -37,7 +38,7 @@ class FixedAttributes:
 def _check(subject: FixedAttributes, name: str, value: object) -> None:
     """Raise an AttributeError unless `value` is a function in place of a method."""
     kind = type(subject)
-    noun = kind.__name__.lower()
+    noun = subject._NOUN
     found = next((vars(one)[name] for one in kind.__mro__ if name in vars(one)), None)
     if callable(found):
         if not callable(value):
@@ -52,11 +53,14 @@ def _check(subject: FixedAttributes, name: str, value: object) -> None:
 
 def _advise(subject: FixedAttributes, name: str) -> str:
     """Say what the caller may have meant by a name, or what to do instead."""
-    from difflib import get_close_matches
+    from exptrack.other_trackers import CALLS, find_close
 
-    known = [one for one in (*dir(type(subject)), *vars(subject)) if one[:1] != "_"]
-    close = get_close_matches(name, known, n=1)
-    if not close:
+    noun = subject._NOUN
+    call = CALLS.get(noun, {}).get(name)
+    if call is not None:
+        return f"use {call}"
+    close = find_close(name, (*dir(type(subject)), *vars(subject)))
+    if close is None:
         return subject._OTHERWISE
-    call = subject._CALLS.get(close[0])
-    return f"did you mean {close[0]!r}?" + (f" It changes by {call}" if call else "")
+    call = subject._CALLS.get(close)
+    return f"did you mean {close!r}?" + (f" It changes by {call}" if call else "")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import operator
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 
+import exptrack
 from exptrack import Archive, Run, Sampler, Study, Trial
+from exptrack.other_trackers import CALLS
 
 
 @pytest.fixture
@@ -39,7 +46,8 @@ RUN_CALLS = {
     "url": "it stays as it is",
     "complete": r"complete of the run is a method; call run\.complete\(\)",
     "nmae": r"the run has no attribute 'nmae'; did you mean 'name'\? It changes by run\.rename\(name\)",
-    "log_metrics": r"did you mean 'log_metric'\?$",
+    "log_artifact": r"no attribute 'log_artifact'; use run\.artifacts\.register_file\(name, path\)$",
+    "log_metrics": r"use run\.log\(\{name: value\}, step\)$",
     "epoch": r"the run has no attribute 'epoch'; to store a value with the run, call run\.set_attribute",
 }
 
@@ -111,3 +119,50 @@ def test_a_trial_that_an_objective_gets_has_its_run(study: Study) -> None:
 
     study.optimize(objective, n_trials=1)
     assert len(study.completed_trials()) == 1
+
+
+# What one types who comes from another tracker
+
+
+def test_a_word_of_another_tracker_names_the_call(archive: Archive) -> None:
+    cases: list[tuple[Any, str, str]] = [
+        (archive, "search_runs", r"the archive has no attribute 'search_runs'; use archive\.runs\(\)$"),
+        (exptrack, "init", r"exptrack has no 'init'; use exptrack\.start_run\(config\)$"),
+        (exptrack, "strat_run", r"exptrack has no 'strat_run'; did you mean 'start_run'\?$"),
+        (exptrack, "kubernetes", r"exptrack has no 'kubernetes'$"),
+        (archive, "kubernetes", "'Archive' object has no attribute 'kubernetes'"),
+    ]
+    for thing, name, message in cases:
+        with pytest.raises(AttributeError, match=message):
+            getattr(thing, name)
+        assert not hasattr(thing, name)
+
+
+def test_python_adds_no_guess_to_the_call(tmp_path: Path) -> None:
+    """A guess at the end of the traceback would send the caller elsewhere."""
+    code = "from exptrack import Archive\nArchive('lab.db').search_runs()"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "use archive.runs()\n" in ended.stderr
+    assert "Did you mean" not in ended.stderr
+
+
+def test_each_advice_is_a_call_that_exists(archive: Archive, run: Run) -> None:
+    roots = {"run": run, "archive": archive, "exptrack": exptrack}
+    for noun, calls in CALLS.items():
+        for word, call in calls.items():
+            assert not hasattr(roots[noun], word), word
+            named = re.findall(r"\b(run|archive|exptrack)((?:\.\w+)+)", call)
+            assert named, call
+            for root, path in named:
+                operator.attrgetter(path[1:])(roots[root])
+
+
+def test_an_error_inside_a_property_is_told_as_it_is(archive: Archive) -> None:
+    class Lab(Archive):
+        @property
+        def owner(self) -> str:
+            raise AttributeError("no owner yet")
+
+    with Lab(archive.path) as lab, pytest.raises(AttributeError, match=r"^no owner yet$"):
+        _ = lab.owner

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from exptrack import __version__
 from exptrack.archive.artifacts import ArchiveArtifacts
@@ -98,6 +98,8 @@ class Archive(
         ArchiveError: the file cannot be opened; the subclass says why.
     """
 
+    _NOUN: ClassVar[str] = "archive"
+
     def __init__(
         self,
         path: str | os.PathLike[str] | None = None,
@@ -118,6 +120,17 @@ class Archive(
             self._connection.limit_cache(cache_bytes)
         self._writable = mode == "rw"
         _begin(self._connection)
+
+    if not TYPE_CHECKING:  # a type checker that sees this method takes every name
+        # A run has no such method: with one, Python takes a sixth longer for each call of `log_metric`.
+        def __getattr__(self, name: str) -> object:
+            from exptrack.other_trackers import CALLS
+
+            call = CALLS["archive"].get(name)
+            if call is None:  # also where a property has raised: it raises again
+                return object.__getattribute__(self, name)
+            said = f"the archive has no attribute {name!r}; use {call}"
+            raise AttributeError(said, name=name, obj=None)  # Python would guess at names of `obj`
 
     @classmethod
     def _around(cls, connection: Connection) -> Archive:

@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -90,6 +90,7 @@ class Study(FixedAttributes):
     (20, True)
     """
 
+    _NOUN: ClassVar[str] = "study"
     name: str
     directions: tuple[str, ...]
     metrics: tuple[str, ...]

@@ -39,6 +39,7 @@ class Trial(FixedAttributes):
     number: int
     run: Run | None
 
+    _NOUN: ClassVar[str] = "trial"
     _CALLS: ClassVar[Mapping[str, str]] = {"params": "trial.suggest_float(name, low, high) or one like it"}
     _OTHERWISE: ClassVar[str] = "to store a value, call trial.run.set_attribute(key, value)"
 

@@ -53,6 +53,7 @@ SELECT_TAGS = "SELECT tag FROM run_tag WHERE run = ? ORDER BY tag"
 class Description(FixedAttributes):
     """The part of a run that describes it."""
 
+    _NOUN: ClassVar[str] = "run"
     _CALLS: ClassVar[Mapping[str, str]] = {
         "name": "run.rename(name)",
         "group": "run.set_group(name)",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from exptrack.terminal.console import print_heading, print_table, safe
+from exptrack.terminal.console import format_count, print_heading, print_table, safe
 
 if TYPE_CHECKING:
     from exptrack import Reproduction
@@ -21,7 +21,8 @@ MOST_PACKAGES = 20
 def print_reproduction(out: Console, record: Reproduction, chosen: str) -> None:
     """Print what was written to the folder that the user calls `chosen`, the environment and the command."""
     source = "what the archive keeps" if record.repository is None else f"commit {record.commit}"
-    out.print(Text(f"{record.files:,} files of run {record.run_id} are in {safe(chosen)}, from {safe(source)}"))
+    files = format_count(record.files, "file")
+    out.print(Text(f"{safe(chosen)} holds {files} of run {record.run_id}, from {safe(source)}"))
     print_heading(out, "Environment")
     facts = {"host": record.host, "platform": record.platform, "python": record.python, **record.variables}
     print_table(out, [("", "left"), ("", "left")], ([name, value] for name, value in facts.items()))

@@ -32,7 +32,7 @@ def test_it_writes_the_code_and_prints_environment_and_command(tmp_path: Path, r
     assert result.exit_code == 1
     assert (tmp_path / "again" / "a b" / "train.py").read_text() == SCRIPT
     lines = result.stdout.splitlines()
-    assert lines[0] == f"1 files of run {run_id} are in again, from what the archive keeps"
+    assert lines[0] == f"again holds 1 file of run {run_id}, from what the archive keeps"
     python = os.path.basename(sys.executable)
     assert lines[-2:] == [
         "cd again",

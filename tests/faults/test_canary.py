@@ -12,7 +12,7 @@ from tests.faults import canary
 from tests.faults.canary import DEEDS, SECRETS, SWEEPS, TRIES, forms_of, run, try_deed
 
 
-@pytest.mark.parametrize(("number", "secret"), enumerate(["plain", "quotes"]))
+@pytest.mark.parametrize(("number", "secret"), list(enumerate(["plain", "quotes"])))
 def test_no_deed_lets_a_secret_out(number: int, secret: str) -> None:
     # In the everyday effort each deed has one of the two secrets.
     deeds = list(DEEDS) if IS_THOROUGH else list(DEEDS)[number::2]

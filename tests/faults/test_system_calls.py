@@ -14,7 +14,7 @@ from tests.faults.system_calls import EIO, ENOSPC, FULL, KILL, SCRIPTS, record, 
 SAMPLES = [(KILL, "pwrite64", 0.6), (EIO, "fdatasync", 0.5), (FULL, "pwrite64", 0.4)]
 
 
-@pytest.mark.parametrize(("number", "script"), enumerate(script.__name__ for script in SCRIPTS))
+@pytest.mark.parametrize(("number", "script"), [*enumerate(script.__name__ for script in SCRIPTS)])
 def test_what_was_acknowledged_is_there_once(number: int, script: str) -> None:
     calls = record(script)
     # In the everyday effort each script has one of the faults.

@@ -12,6 +12,7 @@ import pytest
 
 from exptrack import Archive
 from tests.cli.calls import HOSTILE, MARKUP
+from tests.effort import IS_THOROUGH
 from tests.tui.conftest import RUNS
 from tests.tui.driving import SIZES, Driver, drive
 
@@ -540,18 +541,18 @@ def test_no_colour_is_used_if_none_is_wanted(lab: Path, monkeypatch: pytest.Monk
 def test_many_runs_open_at_once_and_few_of_them_are_read(tmp_path: Path) -> None:
     from benchmarks.make_archive import make_records
 
-    path = tmp_path / "many.db"
+    path, count = tmp_path / "many.db", 3_000 if IS_THOROUGH else 1_000
     with Archive(path) as archive:
-        archive.record_runs(make_records(3_000))
+        archive.record_runs(make_records(count))
 
     async def steps(driver: Driver) -> None:
         began = time.monotonic()
-        await driver.see("3,000 runs")
+        await driver.see(f"{count:,} runs")
         assert time.monotonic() - began < 5
         await driver.press("end")
         runs = driver.view.runs
-        await driver.until(lambda _text: runs.place == 2_999 and runs.chosen is not None, "the last run")
-        read = len(driver.view.runs.first_runs(3_000))
+        await driver.until(lambda _text: runs.place == count - 1 and runs.chosen is not None, "the last run")
+        read = len(driver.view.runs.first_runs(count))
         assert read < 500
 
     drive(path, steps)

@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 from exptrack import Archive, known_secrets
-from tests.effort import EFFORT, leave_out, tries
+from tests.effort import EFFORT, keep_files_in_memory, leave_out, tries
 from tests.faults.tools import tests_that_do_not_apply
 
 # The tests start hundreds of interpreters. Half of the start is compiling, unless each keeps what it compiled.
@@ -26,6 +26,8 @@ os.environ["EXPTRACK_KEEP_CODE"] = "no"
 # Each worker has one core. Threads of linear algebra would wait for each other on it by spinning.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+keep_files_in_memory()
 
 # What a property that names no number is tried; hypothesis itself has 100.
 hypothesis.settings.register_profile(EFFORT, max_examples=tries(100))

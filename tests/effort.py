@@ -34,8 +34,8 @@ ENOUGH_BYTES = 4 << 30
 def keep_files_in_memory() -> None:
     """Let this process and its children make temporary files in memory, in the everyday effort.
 
-    A test of an archive then costs a fifth less, and waits for no disk. The folder that `TMPDIR` names stays, and
-    the usual one does where memory has no room.
+    A test of an archive then costs a fifth less, and waits for no disk. `TMPDIR` decides if it is set, and the
+    usual folder is taken where memory has no room.
     """
     if IS_THOROUGH or "TMPDIR" in os.environ or not os.access(IN_MEMORY, os.W_OK | os.X_OK):
         return

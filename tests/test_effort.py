@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -57,3 +61,28 @@ def test_tries_are_a_part_and_never_none(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [effort.tries(number) for number in numbers] == numbers
     monkeypatch.setattr(effort, "IS_THOROUGH", False)
     assert [effort.tries(number) for number in numbers] == [1, 3, 3, 8, 100]
+
+
+def chosen_folder(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, *, free_bytes: int, **facts: object
+) -> str | None:
+    """The folder of temporary files that is chosen where memory is at `folder` and has this much room."""
+    for name, value in {"IS_THOROUGH": False, "IN_MEMORY": str(folder), **facts}.items():
+        monkeypatch.setattr(effort, name, value)
+    status = SimpleNamespace(f_bavail=free_bytes // 4096, f_frsize=4096)
+    monkeypatch.setattr(effort.os, "statvfs", lambda _folder: status, raising=False)
+    monkeypatch.setattr(effort.tempfile, "tempdir", None)
+    effort.keep_files_in_memory()
+    return os.environ.get("TMPDIR")
+
+
+def test_files_are_kept_in_memory_where_it_has_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enough = effort.ENOUGH_BYTES
+    monkeypatch.setenv("TMPDIR", "chosen by the user")
+    assert chosen_folder(monkeypatch, tmp_path, free_bytes=enough) == "chosen by the user"
+    monkeypatch.delenv("TMPDIR")
+    assert chosen_folder(monkeypatch, tmp_path, free_bytes=enough - 4096) is None
+    assert chosen_folder(monkeypatch, tmp_path / "none", free_bytes=enough) is None
+    assert chosen_folder(monkeypatch, tmp_path, free_bytes=enough, IS_THOROUGH=True) is None
+    assert chosen_folder(monkeypatch, tmp_path, free_bytes=enough) == str(tmp_path)
+    assert tempfile.gettempdir() == str(tmp_path)

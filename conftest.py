@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from exptrack import Archive, known_secrets
+from tests.effort import EFFORT, keep_files_in_memory, leave_out, tries
 from tests.faults.tools import tests_that_do_not_apply
 
 # The tests start hundreds of interpreters. Half of the start is compiling, unless each keeps what it compiled.
@@ -25,6 +27,12 @@ os.environ["EXPTRACK_KEEP_CODE"] = "no"
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+keep_files_in_memory()
+
+# What a property that names no number is tried; hypothesis itself has 100.
+hypothesis.settings.register_profile(EFFORT, max_examples=tries(100))
+hypothesis.settings.load_profile(EFFORT)
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
@@ -36,6 +44,12 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
         gc.collect()
         gc.freeze()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the effort leaves out, unless cases are asked for by their names."""
+    if not config.option.keyword and not any("[" in one for one in config.args):
+        items[:] = leave_out(items)
 
 
 @pytest.fixture(autouse=True)

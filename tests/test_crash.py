@@ -15,6 +15,7 @@ import pytest
 from benchmarks.kill_loss import WAYS, trial
 from exptrack import Archive, ArchiveCorruptError, NotAnArchiveError, RunFilter, RunStatus
 from exptrack.database.opening import JOURNAL_MAGIC, read_identity
+from tests.effort import IS_THOROUGH
 
 WRITER = """
 import sys, exptrack
@@ -66,7 +67,7 @@ def test_a_killed_process_loses_nothing_acknowledged(tmp_path: Path, seed: int) 
 @pytest.mark.parametrize("way", WAYS)
 def test_wherever_a_writer_or_a_replay_is_killed_nothing_acknowledged_is_lost(way: str, seed: int) -> None:
     """By itself, from outside, in a drain, in the replay; 200 of these are in ``benchmarks.kill_loss``."""
-    trial(way, seed, stride=9)
+    trial(way, seed, stride=9 if IS_THOROUGH else 27)
 
 
 def test_a_file_left_half_copied_by_a_killed_checkpoint_opens_through_its_wal(tmp_path: Path) -> None:

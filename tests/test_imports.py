@@ -6,6 +6,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ def name_of(file: Path) -> str:
 NAMES = [name_of(file) for file in FILES]
 
 
+@cache
 def imports_of(file: Path) -> set[tuple[str, str]]:
     """What a file imports of exptrack, anywhere in it: the dotted file, and the name taken from it."""
     found = set()
@@ -81,25 +83,27 @@ def storey_of(name: str) -> int:
     return STOREY_OF[room_of(name)]
 
 
-# What each file but the public face imports of exptrack outside its own room.
-ABROAD = {
-    name: {found for found in imports_of(file) if room_of(found[0]) != room_of(name)}
-    for name, file in zip(NAMES, FILES, strict=True)
-    if name != "__init__"
-}
+@cache
+def abroad() -> dict[str, set[tuple[str, str]]]:
+    """What each file but the public face imports of exptrack outside its own room."""
+    return {
+        name: {found for found in imports_of(file) if room_of(found[0]) != room_of(name)}
+        for name, file in zip(NAMES, FILES, strict=True)
+        if name != "__init__"
+    }
 
 
 def test_imports_go_down_only() -> None:
     upward = [
         (name, target)
-        for name, found in ABROAD.items()
+        for name, found in abroad().items()
         for target, taken in found
         if storey_of(target) >= storey_of(name) > GROUND and (target, taken) != ("__init__", "__version__")
     ]
     assert upward == []
     assert [
         (name, found)
-        for name, found in ABROAD.items()
+        for name, found in abroad().items()
         if storey_of(name) == GROUND
         if any(storey_of(t) for t, _ in found)
     ] == []
@@ -107,7 +111,7 @@ def test_imports_go_down_only() -> None:
 
 def test_what_is_above_the_public_face_sees_only_it() -> None:
     seen = {"__init__", "sdn", *STOREYS[GROUND].split()}
-    for name, found in ABROAD.items():
+    for name, found in abroad().items():
         if storey_of(name) > FACE:
             between = {room for room, storey in STOREY_OF.items() if FACE < storey < storey_of(name)}
             assert {room_of(target) for target, _ in found} <= seen | between, name
@@ -116,7 +120,7 @@ def test_what_is_above_the_public_face_sees_only_it() -> None:
 def test_private_names_stay_in_their_subpackage() -> None:
     private = [
         (name, target, taken)
-        for name, found in ABROAD.items()
+        for name, found in abroad().items()
         for target, taken in found
         if taken.startswith("_") and taken != "__version__"
     ]

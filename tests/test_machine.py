@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from exptrack import Archive, Run, RunFilter, RunFinishedError, RunNotFoundError
+from tests.effort import tries
 from tests.strategies import CONFIGS, NAMES, exactly
 from tests.warm_python import run_code
 
@@ -237,5 +238,5 @@ class Lab(RuleBasedStateMachine):
 
 TestLab = Lab.TestCase
 TestLab.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=tries(25), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -383,6 +383,7 @@ def explained(archive: Archive, statement: Fragment) -> list[str]:
     return scans(archive, *statement)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("order", ORDERS + UNINDEXED_ORDERS)
 @pytest.mark.parametrize("text", SELECTIVE)
 def test_selective_conditions_are_answered_from_their_index(filled: Archive, text: str, order: str) -> None:
@@ -417,6 +418,7 @@ def test_what_nothing_leads_to_is_looked_for_along_the_index_of_the_order(
         assert re.fullmatch(r"SCAN r USING (COVERING )?INDEX (run_by_start|sqlite_autoindex_run_1)", step)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("text", UNLED)
 @pytest.mark.parametrize("order", UNINDEXED_ORDERS)
 def test_an_order_without_an_index_reads_each_run_once(filled: Archive, text: str, order: str) -> None:

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -191,22 +191,26 @@ def run_text(code: str, *words: str) -> None:
 
 
 @cache
-def _python() -> WarmPython:
-    python = WarmPython("exptrack.archive", "exptrack.portable.verification", "exptrack.tracking.recording")
+def _python(*more: str) -> WarmPython:
+    imports = ("exptrack.archive", "exptrack.portable.verification", "exptrack.tracking.recording", *more)
+    python = WarmPython(*imports)
     atexit.register(python.close)
     return python
 
 
-def run_code(code: str, *words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run_code(
+    code: str, *words: object, cwd: Path | None = None, imports: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     """Run ``python -c CODE WORDS`` and keep what it prints; its Python is forked where the system can fork.
 
-    It has the environment of this process and, unless `cwd` is given, its folder; its input is empty.
+    It has the environment of this process and, unless `cwd` is given, its folder; its input is empty. A Python
+    that is forked has the `imports` already.
     """
     texts = list(map(str, words))
     if not hasattr(os, "fork"):
         command = [sys.executable, "-c", code, *texts]
         return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    done = _python().run("-c", code, *texts, cwd=cwd or Path.cwd(), environment=os.environ)
+    done = _python(*imports).run("-c", code, *texts, cwd=cwd or Path.cwd(), environment=os.environ)
     return subprocess.CompletedProcess(
         ["-c", code, *texts], done.returncode, done.stdout.decode(), done.stderr.decode()
     )

@@ -7,8 +7,11 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 
 from exptrack import Archive, Run
+from tests.effort import tries
 
-ROOMY = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ROOMY = settings(
+    deadline=None, max_examples=tries(30), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def finished(archive: Archive, config: Any = None, *, name: str | None = None, **metrics: float) -> Run:

@@ -28,6 +28,7 @@ from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.chunks import BLOCK_BYTES
 from exptrack.artifacts.registration import Registration
 from tests.changes import altering, changing, trace
+from tests.effort import tries
 
 BIG = random.Random(2).randbytes(12_000_000)
 SMALL = random.Random(3).randbytes(300_000)
@@ -509,7 +510,7 @@ AT_A_PLACE = [what for what, statement in DAMAGES.items() if "?1 + ?2" not in st
 
 
 @pytest.mark.parametrize("what", AT_A_PLACE)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=tries(5), deadline=None)
 @given(which=st.integers(0, 50), place=st.integers(1, 200_000))
 def test_damaged_bytes_never_come_back_and_verify_names_the_run(
     sound: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory, what: str, which: int, place: int

@@ -29,6 +29,7 @@ from exptrack.artifacts.chunks import (
     Unpacker,
     iter_blocks,
 )
+from tests.effort import tries
 
 SEEDED = random.Random(1).randbytes(3_000_000)
 GOLDEN_SIZES = [278914, 292048, 305716, 477575, 270770, 304431, 291710, 347199, 386146, 45491]
@@ -63,7 +64,7 @@ def cut(data: bytes, *places: int) -> list[Piece]:
 # Cutting
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 @given(st.lists(st.integers(0, len(SEEDED)), max_size=6))
 def test_where_a_stream_is_cut_does_not_depend_on_how_it_arrives(places: list[int]) -> None:
     assert [p.sha256 for p in cut(SEEDED, *places)] == [p.sha256 for p in cut(SEEDED)]
@@ -122,7 +123,7 @@ def test_what_known_bytes_pack_to_is_known() -> None:
         assert len(packed) == pytest.approx(GOLDEN_PACKED[name], rel=0.02), name
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(st.binary(min_size=1, max_size=40), st.integers(1, 300), st.integers(0, 7), st.sampled_from([*WIDTHS]))
 def test_every_codec_gives_back_what_went_in(unit: bytes, times: int, odd: int, codec: str) -> None:
     data = unit * times + unit[:odd]

@@ -30,6 +30,7 @@ from exptrack import (
 )
 from tests.artifacts.contents import DATA, made, tree
 from tests.changes import changing
+from tests.effort import tries
 
 NAN = float("nan")
 
@@ -157,7 +158,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArtifactStore]:
         yield run.artifacts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from exptrack import Archive, NotFoundError
 from tests.artifacts.contents import DATA
+from tests.effort import tries
 
 
 def test_another_thread_goes_on_where_one_was(archive: Archive) -> None:
@@ -52,7 +53,7 @@ def test_nothing_stays_in_use_between_two_pieces(tmp_path: Path, mode: str) -> N
             assert file.read() == DATA[1000:]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(data=st.data())
 def test_any_range_is_that_of_the_content(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

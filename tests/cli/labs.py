@@ -1,8 +1,12 @@
-"""Archives that tests of commands and of what they print read."""
+"""Archives that tests of commands and of what they print read.
+
+Each is made once; a test gets a copy of the file, which it may change.
+"""
 
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +16,17 @@ from exptrack import Archive
 from tests.cli.calls import HOSTILE, MARKUP
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Path]:
-    """An archive with two completed runs, a failed one with NaN, and hostile words."""
-    path = tmp_path / "lab.db"
+def copied(made: Path, path: Path) -> Iterator[Path]:
+    """Yield a copy of an archive, which must verify clean when the test is over."""
+    shutil.copy(made, path)
+    yield path
+    with Archive(path) as archive:
+        assert archive.verify().problems == ()
+
+
+@pytest.fixture(scope="session")
+def made_lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("lab") / "lab.db"
     with Archive(path) as archive:
         for lr, acc in ((0.1, 0.8), (0.01, 0.9)):
             config = {"model": {"kind": "mlp"}, "optim": {"lr": lr}, "seed": 1}
@@ -27,15 +38,18 @@ def lab(tmp_path: Path) -> Iterator[Path]:
         with pytest.raises(ValueError, match="too hot"), odd as run:
             run.log({"loss": math.nan, "peak": math.inf}, 0)
             raise ValueError(f"too hot {HOSTILE}")
-    yield path
-    with Archive(path) as archive:
-        assert archive.verify().problems == ()
+    return path
 
 
 @pytest.fixture
-def lr_lab(tmp_path: Path) -> Iterator[Path]:
-    """Three completed runs that differ in lr, the last of them diverging, and a failed one."""
-    path = tmp_path / "lab.db"
+def lab(made_lab: Path, tmp_path: Path) -> Iterator[Path]:
+    """An archive with two completed runs, a failed one with NaN, and hostile words."""
+    yield from copied(made_lab, tmp_path / "lab.db")
+
+
+@pytest.fixture(scope="session")
+def made_lr_lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("lr_lab") / "lab.db"
     with Archive(path) as archive:
         for number, lr in enumerate((0.1, 0.01, 0.001)):
             config = {"lr": lr, "optim": {"amp": bool(number)}, "layers": [1, number], "big": 2**60 + number}
@@ -46,21 +60,28 @@ def lr_lab(tmp_path: Path) -> Iterator[Path]:
         with pytest.raises(ValueError, match="hot"), archive.start_run({"lr": 7}, name=MARKUP) as run:
             run.log({MARKUP: 1.0, "val/acc": 0.99}, 0)
             raise ValueError("hot")
-    yield path
-    with Archive(path) as archive:
-        assert archive.verify().problems == ()
+    return path
 
 
 @pytest.fixture
-def seeds_lab(tmp_path: Path) -> Iterator[Path]:
-    """Six completed runs: two learning rates with three seeds each; one value of the metric is NaN."""
-    path = tmp_path / "lab.db"
+def lr_lab(made_lr_lab: Path, tmp_path: Path) -> Iterator[Path]:
+    """Three completed runs that differ in lr, the last of them diverging, and a failed one."""
+    yield from copied(made_lr_lab, tmp_path / "lab.db")
+
+
+@pytest.fixture(scope="session")
+def made_seeds_lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("seeds_lab") / "lab.db"
     with Archive(path) as archive:
         for lr in (0.1, 0.01):
             for seed in range(3):
                 config = {"lr": lr, "seed": seed, "same": "x"}
                 with archive.start_run(config, ["t"], name=f"{lr}-{seed}", group="g") as run:
                     run.log({"acc": float("nan") if (lr, seed) == (0.1, 2) else 1 - lr - seed / 100}, 0)
-    yield path
-    with Archive(path) as archive:
-        assert archive.verify().problems == ()
+    return path
+
+
+@pytest.fixture
+def seeds_lab(made_seeds_lab: Path, tmp_path: Path) -> Iterator[Path]:
+    """Six completed runs: two learning rates with three seeds each; one value of the metric is NaN."""
+    yield from copied(made_seeds_lab, tmp_path / "lab.db")

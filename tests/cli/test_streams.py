@@ -263,6 +263,7 @@ def test_a_command_works_into_an_output_that_fails(
 
 
 @posix
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", WALKED)
 def test_a_command_works_where_some_streams_are_missing(
     name: str, lab: Lab, warm: list[WarmPython], tmp_path: Path
@@ -273,6 +274,7 @@ def test_a_command_works_where_some_streams_are_missing(
 
 
 @posix
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", WALKED)
 def test_a_command_prints_in_any_encoding(name: str, lab: Lab, warm: list[WarmPython], tmp_path: Path) -> None:
     number = NAMES.index(name) % len(ENCODINGS)
@@ -287,6 +289,7 @@ def test_a_command_prints_in_any_encoding(name: str, lab: Lab, warm: list[WarmPy
 
 
 @posix
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", [name for name in WALKED if name not in WITHOUT_JSON])
 def test_json_is_json_in_any_encoding(name: str, lab: Lab, warm: list[WarmPython], tmp_path: Path) -> None:
     python = warm[len(ENCODINGS) - 1 - NAMES.index(name) % len(ENCODINGS)]

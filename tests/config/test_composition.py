@@ -24,6 +24,7 @@ from exptrack import (
     parse_cli_overrides,
     sdn,
 )
+from tests.effort import tries
 from tests.strategies import CONFIGS, SCALARS, exactly
 
 
@@ -356,7 +357,7 @@ def test_what_other_notations_cannot_say_exactly_is_refused(
     assert name in str(caught.value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 @given(
     st.sampled_from(["json", "toml", "yaml"]),
     st.text(alphabet="ab: =-[]{}&*!|>\"'\n\t#0129.e<~,é\x00?%@`", max_size=40),
@@ -393,7 +394,7 @@ def test_what_is_loaded_equals_what_the_program_would_write(lab: Path) -> None:
     assert os.path.exists(path)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=tries(50))
 @given(CONFIGS, st.lists(st.tuples(st.sampled_from(["a", "b.c", "b.d.e", "f"]), SCALARS), max_size=4))
 def test_a_file_and_overrides_compose_as_the_same_in_code(tree: dict[str, Any], sets: list[Any]) -> None:
     """A file of any values reads back whole, each from its line; overrides are those of with_override."""

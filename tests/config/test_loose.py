@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from exptrack import Archive, ExpConfig
 from exptrack.config import loose, tree
 from exptrack.config.tree import encode_canonical
+from tests.effort import tries
 
 loosely = ExpConfig.from_loose
 
@@ -391,7 +392,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(ANYTHING)
 def test_everything_becomes_a_config_that_says_what_changed(thing: Any) -> None:
     config = loosely({"it": thing})

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from exptrack import Archive, ConfigError, ConfigSource, ExpConfig, load_exp_config
 from exptrack.cli import main
 from tests.config.secrets_of_the_environment import CANARY, secret_config
+from tests.effort import tries
 from tests.strategies import CONFIGS, exactly
 
 PAGE = Path(__file__).parents[2] / "docs" / "configs.md"
@@ -57,7 +58,7 @@ def test_sources_come_back_with_the_run_and_in_every_view_of_it(archive: Archive
         assert words in shown
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(CONFIGS)
 def test_a_config_comes_back_from_an_archive_exactly(tree: dict[str, Any]) -> None:
     """By get_run, resume_run and show_run, and leaf by leaf in the view `configs`."""

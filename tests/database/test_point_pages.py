@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exptrack.database.point_pages import Block, PageError, PointPages, find_page_problem
+from tests.effort import tries
 
 Point = tuple[int, int, int, int, float | None]
 
@@ -330,7 +331,7 @@ def check(path: Path, rows: list[tuple[int, int, int, int, float | None]], moved
     assert found == wanted
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(POINTS, st.randoms(use_true_random=False))
 def test_a_few_points_in_any_order(
     tmp_path: Path, points: dict[tuple[int, int, int], tuple[int, float | None]], chance: random.Random

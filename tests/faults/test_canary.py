@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import pytest
 
+from tests.effort import IS_THOROUGH
 from tests.faults import canary
 from tests.faults.canary import DEEDS, SECRETS, SWEEPS, TRIES, forms_of, run, try_deed
 
 
-@pytest.mark.parametrize("secret", ["plain", "quotes"])
-def test_no_deed_lets_a_secret_out(secret: str) -> None:
-    assert [note for deed in DEEDS for note in try_deed(deed, secret)] == []
+@pytest.mark.parametrize(("number", "secret"), list(enumerate(["plain", "quotes"])))
+def test_no_deed_lets_a_secret_out(number: int, secret: str) -> None:
+    # In the everyday effort each deed has one of the two secrets.
+    deeds = list(DEEDS) if IS_THOROUGH else list(DEEDS)[number::2]
+    assert [note for deed in deeds for note in try_deed(deed, secret)] == []
 
 
 @pytest.mark.parametrize("deed", ["sweep prints it", "sweep with a word", "sweep dies before its run, as JSON"])

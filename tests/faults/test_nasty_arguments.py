@@ -11,6 +11,7 @@ import random
 import pytest
 
 from exptrack import InvalidValueError
+from tests.effort import tries
 from tests.faults.nasty_arguments import (
     Try,
     describe,
@@ -60,7 +61,7 @@ FOUND = [
     ("load_sweep", "path", "file: fifo"),
     ("load_sdn_config", "path", "file: socket"),
 ]
-TRIES = 500
+TRIES = tries(500)
 CHECKED_EVERY = 25
 
 

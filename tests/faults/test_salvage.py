@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import tries
 from tests.faults.salvage import try_one
 from tests.faults.salvage_kills import COMMIT, counts, kill_at
 
 
 def test_nothing_wrong_comes_back_and_little_is_lost(tmp_path: Path) -> None:
-    for seed in range(1, 13):
+    for seed in range(1, 1 + tries(12)):
         folder = tmp_path / str(seed)
         folder.mkdir()
         problems, what = try_one(seed, folder, small=True)

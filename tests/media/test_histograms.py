@@ -17,6 +17,7 @@ from exptrack.media import (
     Encoded,
     encode_histogram,
 )
+from tests.effort import tries
 from tests.media.values import Tensor
 from tests.strategies import FLOATS
 
@@ -39,7 +40,7 @@ VALUES = st.lists(FLOATS | st.floats(-10, 10) | st.sampled_from([1.0, 2.0, math.
 RANGES = st.none() | st.sampled_from([(0.0, 1.0), (-1e308, 1e308), (-3, 7), (1.0, 2.0)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(VALUES, st.integers(1, 70), RANGES)
 def test_every_value_falls_where_numpy_says(values: list[float], bins: int, limits: Any) -> None:
     encoded = encode_histogram(values, bins, limits)
@@ -54,7 +55,7 @@ def test_every_value_falls_where_numpy_says(values: list[float], bins: int, limi
     assert (encoded.facts["min"], encoded.facts["max"]) == extent
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(VALUES, st.integers(1, 70), RANGES)
 def test_arrays_and_iterables_count_alike(values: list[float], bins: int, limits: Any) -> None:
     expected = encode_histogram(iter(values), bins, limits)

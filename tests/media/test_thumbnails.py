@@ -26,6 +26,7 @@ from exptrack import (
 from exptrack.media.images import PILLOW_FORMATS
 from exptrack.media.thumbnails import make_thumbnail
 from tests.changes import changing
+from tests.effort import tries
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 
@@ -118,7 +119,7 @@ def test_what_is_no_raster_image_is_refused(data: bytes) -> None:
         thumbnail(data)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(data=st.data())
 def test_damaged_images_are_refused_or_shown(data: st.DataObject) -> None:
     form = data.draw(st.sampled_from(sorted(PILLOW_FORMATS.values())))

@@ -16,6 +16,7 @@ from exptrack import (
     InvalidValueError,
     RunNotFoundError,
 )
+from tests.effort import tries
 from tests.metrics.points import POINTS, logged, same
 
 
@@ -49,7 +50,7 @@ def test_runs_align_by_relative_time(archive: Archive) -> None:
         assert next(iter(binned.arrays())) == "time_s"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 @given(series_points=st.lists(POINTS, min_size=1, max_size=3))
 def test_alignment_holds_every_series(lab: Archive, series_points: list[list[tuple[int, float]]]) -> None:
     runs = [logged(lab, points) for points in series_points]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from exptrack import Archive, Buckets, Curves, InvalidValueError, Run, RunNotFoundError
 from exptrack.metrics import cells, curves
+from tests.effort import tries
 from tests.metrics.points import STEPS, VALUES, logged, same
 
 TIMES_MS = st.sampled_from([0, 1, 7, 999, 1000, 1001, 5000, 10**7])
@@ -85,7 +86,7 @@ def log_all(lab: Archive, points: list[tuple[int, float, float, int]]) -> tuple[
 TAME = st.floats(-1e100, 1e100)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(
     several=st.lists(
         st.lists(st.tuples(STEPS, TAME | st.sampled_from([math.nan, math.inf, -math.inf]), TAME, TIMES_MS)),
@@ -115,7 +116,7 @@ def test_curves_hold_every_point_in_common_buckets(
         check(curve, [(last_of[step], step, ms, y) for step, y, _, ms in points], by_metric.width)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 @given(points=st.lists(st.tuples(st.integers(0, 40), VALUES, st.booleans()), max_size=30))
 def test_a_point_lies_where_the_other_metric_was_last(
     lab: Archive, points: list[tuple[int, float, bool]]

@@ -16,6 +16,7 @@ from exptrack.database import migrations
 from exptrack.metrics import buckets as bucket_calls
 from exptrack.metrics import curves, levels
 from exptrack.metrics.level_cells import Cells
+from tests.effort import tries
 from tests.levels import RISING, change, let_short_series_have_levels, log, rows_of, scanning
 from tests.metrics.points import VALUES, same
 from tests.older_formats import making_format
@@ -58,7 +59,7 @@ def answers(lab: Archive, run: Run, width: int, times: int) -> list[Buckets]:
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 @given(
     points=st.lists(st.tuples(FAR, VALUES, TIMES_MS), min_size=1, max_size=40),
     order=st.sampled_from(["by step", "by time too", "as drawn"]),

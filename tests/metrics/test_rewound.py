@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exptrack import Archive, InvalidTypeError, MetricPoint, RunBusyError, RunNotFoundError
 from exptrack.metrics.rewound import find_original, is_hidden_from, name_rewound
+from tests.effort import tries
 
 VALUES = st.one_of(st.just(math.nan), st.sampled_from([math.inf, -math.inf, 0.0]), st.floats(-1e6, 1e6))
 POINTS = st.lists(st.tuples(st.integers(-3, 8), VALUES), max_size=30)
@@ -96,7 +97,7 @@ def test_a_step_beyond_all_hides_nothing_and_none_hides_nothing(archive: Archive
 
 
 @given(points=POINTS, step=st.integers(-4, 9), more=POINTS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_rest_is_as_if_the_hidden_points_had_never_been_logged(
     tmp_path: Path, points: list[tuple[int, float]], step: int, more: list[tuple[int, float]]
 ) -> None:

@@ -20,6 +20,7 @@ from exptrack import (
     RunNotFoundError,
 )
 from exptrack.metrics import axes, cells, series, tail
+from tests.effort import tries
 from tests.metrics.points import POINTS, STEPS, VALUES, logged, same
 
 
@@ -71,7 +72,7 @@ def test_a_range_of_steps_is_half_open(archive: Archive) -> None:
         assert len(run.series("loss", start=20, buckets=4)) == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 @given(
     points=st.lists(st.tuples(STEPS, VALUES, st.sampled_from([-5000, 0, 1, 7, 10**7, 10**12])), min_size=1),
     bounds=st.tuples(STEPS, STEPS),
@@ -191,7 +192,7 @@ def test_gaps_are_said(archive: Archive) -> None:
         assert same(found.last.tolist(), [nan, nan, 2.0, inf])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 @given(points=POINTS, buckets=st.integers(1, 12))
 def test_buckets_lose_no_extreme_and_no_gap(
     lab: Archive, points: list[tuple[int, float]], buckets: int

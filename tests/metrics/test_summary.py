@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exptrack import Archive
+from tests.effort import tries
 
 LOGGED = st.lists(
     st.tuples(
@@ -21,7 +22,7 @@ LOGGED = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=tries(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(LOGGED)
 def test_summaries_are_exact_however_the_points_are_drained(
     tmp_path: Path, logged: list[tuple[str, int | None, float, str]]

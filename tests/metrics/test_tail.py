@@ -18,6 +18,7 @@ from exptrack import (
     Series,
 )
 from exptrack.metrics import tail
+from tests.effort import tries
 from tests.metrics.points import VALUES, logged, same
 
 
@@ -120,7 +121,7 @@ def test_a_tail_of_a_deleted_run_says_so(archive: Archive) -> None:
         tail.read()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 @given(moves=st.lists(st.one_of(st.none(), st.tuples(st.sampled_from("ab"), st.integers(-2, 12), VALUES))))
 def test_what_a_tail_read_is_everything_in_any_interleaving(
     lab: Archive,

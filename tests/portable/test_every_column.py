@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exptrack import Archive, ExptrackError, VerifyReport
 from exptrack.portable import quick_points
+from tests.effort import tries
 from tests.faults.wrong_values import COLUMNS, NASTY, change, connect, put, sound
 from tests.strategies import INT64, TEXTS
 
@@ -33,6 +34,7 @@ def test_the_archive_is_sound_before_any_change(tmp_path: Path) -> None:
     assert verify(path).ok
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=map(".".join, COLUMNS))
 def test_a_change_of_any_column_is_reported(
     tmp_path: Path, table: str, column: str, monkeypatch: pytest.MonkeyPatch
@@ -61,6 +63,7 @@ def test_a_change_of_any_column_is_reported(
     assert changed
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=map(".".join, COLUMNS))
 def test_no_value_makes_verification_raise(tmp_path: Path, table: str, column: str) -> None:
     path = tmp_path / "lab.db"
@@ -81,7 +84,7 @@ def assert_told(path: Path, table: str, column: str, value: Any, name: str) -> N
     assert not ok, (table, column, name)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(COLUMNS),
     st.one_of(st.none(), INT64, TEXTS, st.floats(), st.binary(max_size=40)),

@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.effort import tries
 from tests.portable.histories import KINDS, OPS, Lab, Op, histories
 from tests.portable.losses import read_content
 from tests.portable.merging import check_merging
@@ -38,7 +39,7 @@ GONE_ON_WITH_TWICE = [
 
 
 @settings(
-    max_examples=6,
+    max_examples=tries(6),
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,

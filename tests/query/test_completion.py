@@ -19,6 +19,7 @@ from exptrack import (
 )
 from exptrack.query.parser import parse_columns, parse_field, parse_filter, parse_order
 from exptrack.query.vocabulary import MOST_LOOKS
+from tests.effort import tries
 
 HELLO = 'it\'s "so"'
 
@@ -250,7 +251,7 @@ BROKEN = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from([" ", "", "\
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 @given(text=st.one_of(BROKEN, st.text(max_size=30)), place=st.integers(0, 200))
 def test_with_a_completion_a_text_is_read_at_least_as_far(archive: Archive, text: str, place: int) -> None:
     cursor = min(place, len(text))
@@ -266,7 +267,7 @@ def test_with_a_completion_a_text_is_read_at_least_as_far(archive: Archive, text
             assert how_far(begun + one.text) >= len(begun + one.text), (begun, one)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 @given(text=st.one_of(BROKEN, st.text(max_size=30)), kind=st.sampled_from(["field", "columns", "order"]))
 def test_fields_are_completed_so_that_they_are_read(archive: Archive, text: str, kind: str) -> None:
     parse = {"field": parse_field, "columns": parse_columns, "order": parse_order}[kind]

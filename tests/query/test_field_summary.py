@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from exptrack import Archive, FieldInfo, FilterError, InvalidValueError
 from exptrack.query import value_counts
 from exptrack.query.field_summary import FieldSummary, summarize_values
+from tests.effort import tries
 
 
 def record(archive: Archive, config: dict[str, Any], metrics: dict[str, float], *tags: str) -> None:
@@ -100,7 +101,7 @@ LISTS = st.lists(st.integers(0, 2), max_size=2)
 VALUES = st.one_of(st.none(), st.booleans(), st.text(max_size=2), LISTS, NUMBERS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(values=st.lists(VALUES, max_size=30), bins=st.integers(1, 6), top=st.integers(0, 4))
 def test_every_value_is_counted_once(values: list[Any], bins: int, top: int) -> None:
     found = summarize_values("config.x", values, bins, top)

@@ -33,6 +33,7 @@ from exptrack.database.connection import Connection
 from exptrack.query import fields, frames
 from exptrack.query.conditions import Field
 from tests.changes import changing
+from tests.effort import tries
 from tests.strategies import CONFIGS, FLOATS, NAMES, exactly
 
 METRIC_VALUES = st.one_of(FLOATS, st.sampled_from([math.nan, math.inf, -math.inf]))
@@ -40,7 +41,9 @@ RUNS = st.lists(
     st.tuples(CONFIGS, st.dictionaries(NAMES, st.lists(METRIC_VALUES, min_size=1, max_size=3), max_size=3)),
     max_size=4,
 )
-ROOMY = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ROOMY = settings(
+    deadline=None, max_examples=tries(40), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @pytest.fixture

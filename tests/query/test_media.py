@@ -19,6 +19,7 @@ from exptrack import (
     RunQuery,
     TimeLimit,
 )
+from tests.effort import tries
 
 NAMES = ("samples", "samples/val", "weights", "ä'\"")
 
@@ -62,7 +63,7 @@ def loop(archive: Archive, query: RunQuery) -> list[list[Artifact]]:
     return [sorted(archive.get_run(run.run_id).artifacts.list_artifacts(), key=sort_key) for run in query]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(data=st.data())
 def test_the_artifacts_of_a_query_are_those_of_its_runs(lab: Archive, data: st.DataObject) -> None:
     query = data.draw(st.sampled_from(queries(lab)))
@@ -107,7 +108,7 @@ def test_names_of_a_file_without_a_trash_come_from_an_index(archive: Archive) ->
     assert archive.runs().artifact_names() == archive.runs().where("config.lr = 1").artifact_names()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(data=st.data())
 def test_a_grid_shows_the_last_version_up_to_each_step(lab: Archive, data: st.DataObject) -> None:
     query = data.draw(st.sampled_from(queries(lab)))

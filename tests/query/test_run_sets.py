@@ -18,6 +18,7 @@ from exptrack.query import field_summary, selection
 from exptrack.query.conditions import And
 from exptrack.query.run_query import RunQuery
 from exptrack.query.run_sets import mark, pack, unpack
+from tests.effort import tries
 from tests.query.test_selection import CONDITIONS, ORDERS, RUNS, Model, build, holds, in_order
 
 NEVER = 10**9
@@ -83,7 +84,7 @@ def test_sets_give_what_tests_of_each_run_give(
 
 
 @settings(
-    max_examples=8,
+    max_examples=tries(8),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

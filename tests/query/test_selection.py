@@ -22,6 +22,7 @@ from exptrack.query.conditions import STATISTICS, And, Comparison, Condition, Fi
 from exptrack.query.parser import parse_filter, parse_order
 from exptrack.query.selection import Order, Selection
 from exptrack.runs.ownership import find_dead_runs
+from tests.effort import tries
 
 KEYS = ["lr", "optim", "optim.lr", 'odd "key"', "a b", "x"]
 METRICS = ["acc", "loss", "val/acc.max", "min"]
@@ -494,7 +495,7 @@ def thresholds(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 @settings(
-    max_examples=30,
+    max_examples=tries(30),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],  # explaining takes minutes
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -7,10 +7,11 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 
 from exptrack import Archive
+from tests.effort import tries
 from tests.strategies import NAMES, TEXTS
 
 one_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=tries(60)
 )
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from exptrack import ConfigError, SdnError, sdn
 from exptrack.keypath import join_path
+from tests.effort import tries
 from tests.strategies import CONFIGS, SCALARS, exactly
 
 TEXT = """\
@@ -146,7 +147,7 @@ def test_every_value_has_its_line(tree: dict[str, Any]) -> None:
 PIECES = ["a", "b", ": ", "=", "\n", "  ", "- ", "{", "}", "[", "]", ",", "#c", '"', "1"]
 
 
-@settings(max_examples=300)
+@settings(max_examples=tries(300))
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join), st.sampled_from(["a", "b", "a.b", "b.a.c"]))
 @example("a: {b: 1 #c\n}", "a.c")
 @example("a: {b: 1, #c\n}", "a.c")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exptrack import sdn
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
+from tests.effort import tries
 from tests.sdn.values import TEXTS, same
 
 READ: list[tuple[str, object]] = [
@@ -517,7 +518,7 @@ STARTS = ["t |a, b|\n  1, 2", "p: table{i32}\n  ", "p: table{str} = [(", "9" * 4
 FRAGMENTS = st.sampled_from([*SIGNS.split(" "), *BLANKS, *STARTS])
 
 
-@settings(max_examples=500)
+@settings(max_examples=tries(500))
 @given(st.text() | st.lists(FRAGMENTS, max_size=30).map("".join))
 def test_any_text_is_read_or_refused_and_what_is_read_can_be_written(text: str) -> None:
     error = None
@@ -543,7 +544,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     assert same(sdn.loads(sdn.dumps(value)), value)
 
 
-@settings(max_examples=300)
+@settings(max_examples=tries(300))
 @given(st.text() | st.lists(FRAGMENTS, max_size=12).map("".join))
 def test_any_override_is_read_or_refused(text: str) -> None:
     try:

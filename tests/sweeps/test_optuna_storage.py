@@ -51,6 +51,7 @@ from exptrack.sweeps.optuna_rows import DETAILS
 from exptrack.sweeps.optuna_storage import OptunaStorage
 from exptrack.sweeps.store import list_studies
 from tests.changes import altering
+from tests.effort import IS_THOROUGH, tries
 
 MINIMIZE, MAXIMIZE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
 pytestmark = [
@@ -71,6 +72,7 @@ def _studies_are_in_the_archive(storage: OptunaStorage, monkeypatch: pytest.Monk
     monkeypatch.setattr(optuna.storages, "get_storage", lambda given: given or storage)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.usefixtures("_studies_are_in_the_archive")
 class TestOptunasCasesForTpe(BasicSamplerTestCase, RelativeSamplerTestCase):
     @pytest.fixture
@@ -78,6 +80,7 @@ class TestOptunasCasesForTpe(BasicSamplerTestCase, RelativeSamplerTestCase):
         return lambda: TPESampler(n_startup_trials=0, multivariate=True)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.usefixtures("_studies_are_in_the_archive")
 class TestOptunasCasesForCmaEs(RelativeSamplerTestCase, SingleOnlySamplerTestCase):
     @pytest.fixture
@@ -85,6 +88,7 @@ class TestOptunasCasesForCmaEs(RelativeSamplerTestCase, SingleOnlySamplerTestCas
         return lambda: CmaEsSampler(n_startup_trials=0)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.usefixtures("_studies_are_in_the_archive")
 class TestOptunasCasesForNsgaII(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
     @pytest.fixture
@@ -283,7 +287,7 @@ def do(storage: optuna.storages.BaseStorage, study: int, what: str, given: Any) 
     return outcome(act)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(steps=st.lists(STEP, max_size=25), direction=st.sampled_from([MINIMIZE, MAXIMIZE]))
 def test_whatever_is_done_to_it_looks_as_in_memory(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Any]], direction: StudyDirection
@@ -460,17 +464,18 @@ print(json.dumps(told))
 """
 
 
-def test_sixteen_processes_lose_nothing_and_meet_no_error(archive: Archive) -> None:
-    said = at_once(WORKER, archive.path, 16)
+def test_many_processes_lose_nothing_and_meet_no_error(archive: Archive) -> None:
+    processes = 16 if IS_THOROUGH else 6
+    said = at_once(WORKER, archive.path, processes)
     told = sorted(tuple(pair) for one in said for pair in json.loads(one))
-    assert [number for number, _value in told] == list(range(400))
+    assert [number for number, _value in told] == list(range(25 * processes))
     study = optuna.load_study(study_name="many", storage=archive.optuna_storage())
     assert [(trial.number, trial.value) for trial in study.trials] == told
     for trial in study.trials:
         x = trial.params["x"]
         assert trial.intermediate_values == {0: x, 1: x + 1, 2: x + 2}
         assert trial.value == x * x + trial.params["y"]
-    assert archive.sql("SELECT count(*) FROM trial_params").rows == ((800,),)
+    assert archive.sql("SELECT count(*) FROM trial_params").rows == ((50 * processes,),)
     assert archive.verify().problems == ()
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -46,14 +49,32 @@ def mixed(trial: Trial) -> float:
     return value
 
 
+@pytest.fixture(scope="module")
+def made_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("mixed") / "lab.db"
+    with Archive(path) as archive:
+        made = archive.create_study(
+            "mixed", sampler=Sampler.random(seed=3), pruner=Pruner.median(n_startup_trials=4)
+        )
+        made.optimize(mixed, 24, on_error="continue")
+        states = {trial.state for trial in made.trials}
+    assert states == {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
+    return path
+
+
 @pytest.fixture
-def study(archive: Archive) -> Study:
-    made = archive.create_study(
-        "mixed", sampler=Sampler.random(seed=3), pruner=Pruner.median(n_startup_trials=4)
-    )
-    made.optimize(mixed, 24, on_error="continue")
-    assert {trial.state for trial in made.trials} == {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
-    return made
+def studied(made_study: Path, tmp_path: Path) -> Iterator[Archive]:
+    """A copy of the archive with the study, which is searched once."""
+    shutil.copy(made_study, tmp_path / "studied.db")
+    with Archive(tmp_path / "studied.db") as archive:
+        yield archive
+        assert archive.verify().problems == ()
+    (tmp_path / "studied.db").unlink()  # see `_no_descriptors_left`
+
+
+@pytest.fixture
+def study(studied: Archive) -> Study:
+    return studied.study("mixed")
 
 
 def drawn(name: str, study: Study, **options: Any) -> Any:
@@ -323,10 +344,10 @@ def test_importances_by_trees_need_scikit_learn(study: Study, monkeypatch: pytes
     assert len(study.importances("ped-anova")) == 3
 
 
-def test_tables_need_no_optuna(study: Study, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_need_no_optuna(study: Study, studied: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = study.frame().to_dicts()
     monkeypatch.setitem(sys.modules, "optuna", None)
-    results = archive.study_results("mixed")
+    results = studied.study_results("mixed")
     assert isinstance(results, StudyResults)
     assert results.frame().to_dicts() == expected
     with pytest.raises(MissingPackageError, match="optuna"):

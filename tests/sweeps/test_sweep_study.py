@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from exptrack import Archive, Dimension, Sampler, SweepPlan, TrialState
+from tests.warm_python import run_code
 
 GRID = SweepPlan(
     "grid",
@@ -61,8 +62,8 @@ with exptrack.Archive(sys.argv[1]) as archive:
 def test_a_runner_killed_at_any_moment_leaves_a_sweep_that_goes_on(
     archive: Archive, moment: str, sampler: str
 ) -> None:
-    words = [sys.executable, "-c", CUT_OFF, archive.path, moment, TRAINS, sampler]
-    done = subprocess.run(words, capture_output=True)
+    words = (archive.path, moment, TRAINS, sampler)
+    done = run_code(CUT_OFF, *words, imports=("optuna", "exptrack.sweeps.runner"))
     assert done.returncode == -signal.SIGKILL, done.stderr
     archive.study("cut").fail_dead_trials()
     archive.run_sweep("cut", retry=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import math
 import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -51,19 +54,35 @@ def objective(trial: Trial) -> float:
     return value
 
 
+@pytest.fixture(scope="module")
+def made_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("digits") / "lab.db"
+    with Archive(path) as archive:
+        made = archive.create_study(
+            "digits",
+            "maximize",
+            metric="acc",
+            sampler=Sampler.tpe(seed=2, n_startup_trials=5),
+            pruner=Pruner.median(n_startup_trials=3),
+            max_trials=30,
+            time_limit=90,
+        )
+        made.optimize(objective, 25, on_error="continue")
+    return path
+
+
 @pytest.fixture
-def study(archive: Archive) -> Study:
-    made = archive.create_study(
-        "digits",
-        "maximize",
-        metric="acc",
-        sampler=Sampler.tpe(seed=2, n_startup_trials=5),
-        pruner=Pruner.median(n_startup_trials=3),
-        max_trials=30,
-        time_limit=90,
-    )
-    made.optimize(objective, 25, on_error="continue")
-    return made
+def studied(made_study: Path, tmp_path: Path) -> Iterator[Archive]:
+    """A copy of the archive with the study, which is searched once."""
+    shutil.copy(made_study, tmp_path / "studied.db")
+    with Archive(tmp_path / "studied.db") as archive:
+        yield archive
+        assert archive.verify().problems == ()
+
+
+@pytest.fixture
+def study(studied: Archive) -> Study:
+    return studied.study("digits")
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
@@ -208,10 +227,10 @@ def test_several_objectives_show_their_front(archive: Archive) -> None:
     assert "importance of params for the Pareto front, by ped-anova" in text
 
 
-def test_the_list_of_studies_counts_trials_by_state(study: Study, archive: Archive) -> None:
-    archive.create_study("other", ["minimize", "maximize"])
+def test_the_list_of_studies_counts_trials_by_state(study: Study, studied: Archive) -> None:
+    studied.create_study("other", ["minimize", "maximize"])
     out = terminal(120)
-    print_studies(out, archive.studies())
+    print_studies(out, studied.studies())
     head, _rule, other, digits = map(str.split, shown(out).splitlines())
     assert head == "study trials complete pruned failed best objective started".split()
     pruned = len(study.pruned_trials())
@@ -219,7 +238,7 @@ def test_the_list_of_studies_counts_trials_by_state(study: Study, archive: Archi
     assert digits[6:8] == ["max", "acc"]
     assert other[:2] == ["other", "0"]
     narrow = terminal(50)
-    print_studies(narrow, archive.studies())
+    print_studies(narrow, studied.studies())
     assert shown(narrow).splitlines()[0].split() == "study trials best objective".split()
     nothing = terminal()
     print_studies(nothing, [])

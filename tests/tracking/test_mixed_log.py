@@ -24,6 +24,7 @@ from PIL import Image
 from exptrack import Archive, InvalidTypeError, InvalidValueError, Run, RunFinishedError
 from exptrack.plain import short_repr
 from exptrack.tracking import mixed_log
+from tests.effort import tries
 from tests.media.values import Tensor as OpaqueTensor
 
 
@@ -294,7 +295,7 @@ ROWS = st.recursive(
 ).filter(lambda row: isinstance(row, dict))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(ROWS)
 def test_every_value_is_logged_or_told(archive: Archive, row: dict[Any, Any]) -> None:
     def names(part: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:

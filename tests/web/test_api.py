@@ -27,6 +27,7 @@ from exptrack.web.curve_cache import KEY_BYTES, CurveCache, PackedCurve
 from exptrack.web.encoding import CURVE_COLUMNS, to_json
 from exptrack.web.page import Page
 from exptrack.web.server import make_app
+from tests.effort import tries
 from tests.levels import RISING, let_short_series_have_levels, log, rows_of, scanning
 from tests.web.client import PORT, TOKEN, Answer, Client
 from tests.web.conftest import BINARY, TEXT, fill
@@ -67,7 +68,7 @@ def test_json_holds_what_a_browser_reads_exactly() -> None:
 # Runs
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 @given(
     where=st.lists(st.sampled_from(FILTERS), max_size=2),
     order=st.lists(st.sampled_from(ORDERS), max_size=2),
@@ -190,7 +191,7 @@ def read_curves(answer: Answer) -> tuple[dict[str, Any], list[dict[str, list[flo
     return header, curves
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 @given(data=st.data())
 def test_curves_are_those_of_the_archive(client: Client, lab: Archive, data: st.DataObject) -> None:
     everyone = [run.run_id for run in lab.runs()]

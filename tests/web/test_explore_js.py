@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.effort import tries
 from tests.web.node import evaluate
 
 BRUSH, TRIALS = "components/brush.js", "views/sweep/trials.js"
 NUMBERS = st.floats(-1e12, 1e12, allow_nan=False)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=tries(5), deadline=None)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=20, max_size=40))
 def test_a_brush_is_rounded_and_loses_no_point_at_its_edge(ranges: list[tuple[float, float]]) -> None:
     pairs = [sorted(pair) for pair in ranges]

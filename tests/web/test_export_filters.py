@@ -15,6 +15,7 @@ from exptrack import Archive, ExptrackError, FilterError
 from exptrack.query.conditions import Condition
 from exptrack.query.selection import Order
 from exptrack.web.encoding import count_units
+from tests.effort import tries
 from tests.query.test_selection import CONDITIONS, ORDERS, RUNS, build, condition_text, field_text, sayable
 from tests.web.conftest import fill
 from tests.web.exported import ask_export
@@ -65,7 +66,7 @@ def test_each_filter_of_the_list_finds_the_same_runs_or_the_same_error(tmp_path:
     st.lists(ORDERS, min_size=20, max_size=20),
 )
 @settings(
-    max_examples=4,
+    max_examples=tries(4),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=list(HealthCheck),

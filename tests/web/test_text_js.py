@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exptrack import ExpConfig
 from exptrack.keypath import join_path
+from tests.effort import tries
 from tests.test_questions import questions
 from tests.web.node import evaluate
 
@@ -32,7 +33,7 @@ def length_of_common(a: list[str], b: list[str]) -> int:
     return row[-1]
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=tries(3), deadline=None)
 @given(st.lists(st.tuples(LINES, LINES), min_size=60, max_size=60))
 def test_a_difference_leads_from_one_text_to_the_other_by_the_fewest_lines(
     pairs: list[tuple[list[str], list[str]]],
@@ -75,7 +76,7 @@ def test_a_column_sorts_numbers_before_texts_and_missing_cells_last(down: bool) 
 KEYS = st.text(max_size=8).filter(lambda key: key not in ("NaN", "Infinity", "-Infinity"))
 
 
-@settings(max_examples=3, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=tries(3), deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(st.lists(st.lists(KEYS, min_size=1, max_size=4), min_size=40, max_size=40))
 def test_a_path_is_written_as_the_library_writes_it(paths: list[list[str]]) -> None:
     found = evaluate(

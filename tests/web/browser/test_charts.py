@@ -86,9 +86,9 @@ def test_the_keyboard_reads_exact_values_and_pins_them(visit: Visit, contents: C
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
     tooltip = page.locator(".chart-tooltip")
-    assert "step 198" in tooltip.inner_text()
+    page.locator(".chart-tooltip", has_text="step 198").wait_for()
     page.keyboard.press("Enter")
-    assert "pinned" in tooltip.inner_text()
+    page.locator(".chart-tooltip", has_text="pinned").wait_for()
     first = tooltip.locator("tr.first")
     with Archive(contents.path, mode="ro") as archive:
         run = next(run for run in archive.list_runs() if run.name == first.locator("a").inner_text())
@@ -97,7 +97,7 @@ def test_the_keyboard_reads_exact_values_and_pins_them(visit: Visit, contents: C
     page.locator(".legend-table >> text=step 198").first.wait_for()
     assert repr(value) in page.locator(".legend-table").inner_text()
     page.keyboard.press("Escape")
-    assert tooltip.count() == 0
+    tooltip.wait_for(state="detached")
     assert "chart=" in page.url
     page.keyboard.press("Escape")
     visit.wait_until("() => !location.search.includes('chart=')")

@@ -73,10 +73,11 @@ def test_axes_move_by_the_keyboard_and_stay_in_the_address(visit: Visit, content
     page = visit.open("/explore?axes=config.seed&axes=config.optim.lr&axes=config.model.depth", ".axis-chip")
     page.locator(".axis-chip").first.focus()
     page.keyboard.press("ArrowRight")
-    assert asked(visit, "axes") == ["config.optim.lr", "config.seed", "config.model.depth"]
+    moved = ["config.optim.lr", "config.seed", "config.model.depth"]
+    visit.wait_to_be(moved, lambda: asked(visit, "axes"))
     page.locator(".axis-chip").nth(2).focus()
     page.keyboard.press("Delete")
-    assert asked(visit, "axes") == ["config.optim.lr", "config.seed"]
+    visit.wait_to_be(moved[:2], lambda: asked(visit, "axes"))
 
 
 def test_every_chart_of_a_sweep_has_its_data_as_a_table(visit: Visit, contents: Contents) -> None:
@@ -87,7 +88,7 @@ def test_every_chart_of_a_sweep_has_its_data_as_a_table(visit: Visit, contents: 
     for _ in range(expected):
         buttons.first.click()
     tables = page.locator(".figure-table")
-    assert tables.count() == expected
+    visit.wait_to_be(expected, tables.count)
     assert all("trial" in text or "param" in text for text in tables.all_inner_texts())
 
 
@@ -96,12 +97,13 @@ def test_the_trials_of_a_sweep_are_sorted_and_lead_to_their_runs(visit: Visit, c
     page.get_by_role("button", name="loss", exact=True).click()
     rows = page.locator(".trial-table tbody tr")
     cells = rows.locator("td:nth-child(3)")
+    visit.wait_to_be(["value:loss"], lambda: asked(visit, "sort"))
+    visit.settle()
     values = [float(text) for text in cells.all_inner_texts()]
     assert len(values) == 6
     assert values == sorted(values)
-    assert asked(visit, "sort") == ["value:loss"]
     page.get_by_role("button", name="loss", exact=True).click()
-    assert [float(text) for text in cells.all_inner_texts()] == sorted(values, reverse=True)
+    visit.wait_to_be(values[::-1], lambda: [float(text) for text in cells.all_inner_texts()])
     assert asked(visit, "sort") == ["-value:loss"]
     rows.first.locator("a").click()
     page.locator("#run-panel").wait_for()

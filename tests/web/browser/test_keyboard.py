@@ -48,7 +48,7 @@ def test_the_switch_of_colours_is_remembered(visit: Visit) -> None:
     page = visit.open("/file", "text=lab.db")
     page.get_by_role("button", name="Colours: system").click()
     page.get_by_role("button", name="Colours: light").click()
-    assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"
+    visit.wait_to_be("dark", lambda: page.evaluate("() => document.documentElement.dataset.theme"))
     page.reload()
     visit.settle()
     assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -117,6 +117,13 @@ class Visit:
                     f"this did not become true: {script}\n{self.page.inner_text('body')[:2000]}"
                 )
             self.page.wait_for_timeout(20)
+
+    def wait_to_be(self, expected: object, read: Callable[[], object]) -> None:
+        """Read something until it is what is expected: a page may be drawn after the event that changes it."""
+        end = time.monotonic() + PATIENCE_S
+        while read() != expected and time.monotonic() < end:
+            self.page.wait_for_timeout(20)
+        assert read() == expected
 
     def find_barriers(self, within: str = "html") -> list[str]:
         """Return what axe finds serious or critical in the view that is shown, or in a part of it."""

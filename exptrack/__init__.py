@@ -66,7 +66,7 @@ _NAMES_IN = {
     "query.run_watch": "RunWatch ChangedRuns",
     "query.run_filter": "RunFilter",
     "query.details": "RunDetail",
-    "query.frames": "Frame",
+    "frames": "Frame",
     "query.views": "UserView",
     "query.page_views": "PageView",
     "database.time_limit": "TimeLimit",
@@ -263,6 +263,7 @@ if TYPE_CHECKING:
     from exptrack.errors import VerificationError as VerificationError
     from exptrack.exporters.report import Report as Report
     from exptrack.exporters.report import write_report as write_report
+    from exptrack.frames import Frame as Frame
     from exptrack.media.thumbnails import Thumbnail as Thumbnail
     from exptrack.metrics.alignment import Alignment as Alignment
     from exptrack.metrics.buckets import Buckets as Buckets
@@ -294,7 +295,6 @@ if TYPE_CHECKING:
     from exptrack.query.details import RunDetail as RunDetail
     from exptrack.query.field_summary import FieldInfo as FieldInfo
     from exptrack.query.field_summary import FieldSummary as FieldSummary
-    from exptrack.query.frames import Frame as Frame
     from exptrack.query.many_runs import ChangeReport as ChangeReport
     from exptrack.query.media import ArtifactGrid as ArtifactGrid
     from exptrack.query.media import ArtifactName as ArtifactName

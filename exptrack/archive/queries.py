@@ -443,8 +443,12 @@ class ArchiveQueries:
         every: float | None = None,
         start: int | None = None,
         stop: int | None = None,
+        label: str = "id",
     ) -> Alignment:
         """Join metrics of runs into columns named ``run_id/metric``, for pandas or polars.
+
+        With `label` ``"name"`` a column is named by the name of its run. Runs that share a name get the end of
+        their id with it, and a run without a name keeps its id.
 
         It is an outer join. With `by` ``"step"`` the index holds every step at which one of the metrics was
         logged; with ``"time"``, every second since the start of its run, to the millisecond. `every` rounds
@@ -457,23 +461,26 @@ class ArchiveQueries:
             AmbiguousRunError: one of them means several runs.
             MissingPackageError: numpy is not installed.
         """
+        from exptrack.labels import check_label, label_runs
         from exptrack.metrics.alignment import align_series
         from exptrack.metrics.series import check_names
 
+        called = check_label(label)
         drain_all(self._connection.path)
-        return align_series(
-            self._read_each(_list_ids(self._connection, run_ids), check_names(names), start, stop), by, every
-        )
+        wanted = _list_ids(self._connection, run_ids)
+        run_names, series = self._read_each(wanted, check_names(names), start, stop)
+        return align_series(series, by, every, label_runs(run_names, called))
 
     @in_reading
     def _read_each(
         self, run_ids: list[object] | RunQuery, names: Sequence[str], start: int | None, stop: int | None
-    ) -> list[Series]:
+    ) -> tuple[dict[str, str | None], list[Series]]:
         from exptrack.metrics.series import read_series
 
-        return [
+        rows = self._resolve_each(run_ids)
+        return {row["run_id"]: row["name"] for row in rows}, [
             read_series(self._connection, *_series_address(self._connection, row), name, start=start, stop=stop)
-            for row in self._resolve_each(run_ids)
+            for row in rows
             for name in names
         ]
 

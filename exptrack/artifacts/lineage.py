@@ -41,6 +41,7 @@ from exptrack.records import Artifact, ArtifactUse
 from exptrack.runs.data import DeclaredData, find_runs_of_data, read_data
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.lookup import resolve_run
+from exptrack.shown import shown
 from exptrack.validation import check_name, check_step
 
 LEAST_HASH_CHARS = len("sha256:") + 6
@@ -87,6 +88,7 @@ ON CONFLICT DO NOTHING
 """
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class UsedArtifact:
     """An artifact that a run uses: its record, and methods that read its content."""

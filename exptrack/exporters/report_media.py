@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from exptrack import Archive, Artifact, ExptrackError, MissingPackageError
-from exptrack.exporters.report_chart import draw_histogram
-from exptrack.exporters.report_markup import cut, element, write_count
-from exptrack.exporters.report_parts import fill_table, head, isolate, number_cell, setting_cell
+from exptrack.markup.chart import draw_histogram
+from exptrack.markup.elements import cut, element, write_count
+from exptrack.markup.parts import fill_table, head, isolate, number_cell, setting_cell
 
 SVG = "image/svg+xml"
 THUMBNAIL_SIZE = 256

@@ -28,10 +28,12 @@ from exptrack.runs.attributes import read_attributes
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import RUNS_BY_ROW_ID, read_notes, resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
+from exptrack.shown import shown
 from exptrack.times import moment
 from exptrack.validation import check_whole
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class RunDetail:
     """Everything about one run.

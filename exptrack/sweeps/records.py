@@ -9,8 +9,10 @@ from shlex import quote
 from typing import Any
 
 from exptrack.records import TrialState
+from exptrack.shown import shown
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class SweepTrial:
     """A trial of a sweep that has just ended, and the best trial of the sweep so far.
@@ -26,6 +28,7 @@ class SweepTrial:
     tail: tuple[str, ...] = ()
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class SweepReport:
     """The trials of a sweep that one call ran.
@@ -41,6 +44,7 @@ class SweepReport:
     best_value: float | None
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
     """One trial of a study.
@@ -73,6 +77,7 @@ class TrialRecord:
         return (self.ended_at - self.started_at).total_seconds()
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class StudyInfo:
     """One study in a list. `counts` is the number of its trials in each state.

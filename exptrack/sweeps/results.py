@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError, MissingPackageError
+from exptrack.frames import Column, Frame, Table, infer_column
 from exptrack.group_variance import describe_noise, rank_values, rate_groups, warn_of_noise
 from exptrack.plain import read_elements, short_repr
-from exptrack.query.frames import Column, Frame, Table, infer_column
 from exptrack.records import TrialState
 from exptrack.sweeps.algorithms import optuna_module
 from exptrack.sweeps.records import StudyInfo, TrialRecord, describe_unseen

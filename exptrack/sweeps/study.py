@@ -24,8 +24,8 @@ from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.fixed_attributes import FixedAttributes
+from exptrack.frames import Frame
 from exptrack.plain import attribute, plain, read_elements, read_items, reading, short_repr
-from exptrack.query.frames import Frame
 from exptrack.records import TrialState
 from exptrack.runs.trial_link import PROCESS_DIED, RETRY_MARK, TrialPruned, name_trial_run
 from exptrack.sweeps.algorithms import Pruner, Sampler, check_limit

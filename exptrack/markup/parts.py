@@ -1,4 +1,4 @@
-"""Make the parts of a report that its sections share: sections, tables and cells."""
+"""Make the parts that pages and views are built of: sections, tables and cells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element
 
-from exptrack.exporters.report_markup import Child, cut, element, write_number, write_setting
+from exptrack.markup.elements import Child, cut, element, write_number, write_setting
+
+# Of the statuses of runs.
+SIGNS = {"completed": "✓", "running": "●", "failed": "✕", "interrupted": "■", "pruned": "✂"}
 
 
 def isolate(text: str) -> Element:

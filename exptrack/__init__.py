@@ -67,6 +67,7 @@ _NAMES_IN = {
     "query.run_filter": "RunFilter",
     "query.details": "RunDetail",
     "frames": "Frame",
+    "record_lists": "RecordList RecordTuple",
     "query.views": "UserView",
     "query.page_views": "PageView",
     "database.time_limit": "TimeLimit",
@@ -310,6 +311,8 @@ if TYPE_CHECKING:
     from exptrack.query.run_watch import ChangedRuns as ChangedRuns
     from exptrack.query.run_watch import RunWatch as RunWatch
     from exptrack.query.views import UserView as UserView
+    from exptrack.record_lists import RecordList as RecordList
+    from exptrack.record_lists import RecordTuple as RecordTuple
     from exptrack.records import Artifact as Artifact
     from exptrack.records import ArtifactUse as ArtifactUse
     from exptrack.records import ConfigSource as ConfigSource

@@ -10,7 +10,8 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from exptrack.frames import Column, Table, TableMaker, infer_column
-from exptrack.shown import fields_of, short_list, show_as_html
+from exptrack.record_fields import fields_of
+from exptrack.shown import short_list, show_as_html
 
 _T = TypeVar("_T")
 

@@ -202,6 +202,12 @@ class Artifact(NamedTuple):
         """Whether the artifact is a folder; its bytes are then the manifest."""
         return self.media_type == FOLDER_TYPE
 
+    def _as_row(self) -> dict[str, Any]:
+        names = (
+            "name version kind step size_bytes media_type aliases description created_at run_id hash".split()
+        )
+        return {name: getattr(self, name) for name in names}
+
 
 @shown
 class ArtifactUse(NamedTuple):

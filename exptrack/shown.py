@@ -6,8 +6,9 @@ is imported when a notebook asks for it, since every start of a run imports this
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TypeVar
+
+from exptrack.record_fields import fields_of
 
 _Kind = TypeVar("_Kind", bound=type)
 
@@ -34,13 +35,6 @@ def show_as_html(thing: object) -> str:
     from exptrack.markup.notebook import show
 
     return show(thing)
-
-
-def fields_of(record: object) -> tuple[str, ...]:
-    """Return the names of a record's public fields; none if it is no record."""
-    kind = type(record)
-    names: Iterable[str] = getattr(kind, "_fields", None) or getattr(kind, "__dataclass_fields__", None) or ()
-    return tuple(name for name in names if not name.startswith("_"))
 
 
 def short_list(values: list[Any] | tuple[Any, ...]) -> str:

@@ -51,13 +51,16 @@ from exptrack.errors import (
     InvalidValueError,
     warn,
 )
+from exptrack.listed import listed
 from exptrack.plain import MAX_PATH_CHARS, is_text, short_repr
 from exptrack.records import FOLDER_TYPE, Artifact
 from exptrack.runs.lookup import resolve_run
+from exptrack.shown import shown
 from exptrack.times import read_time, utc_text
 from exptrack.validation import check_flag, check_name, check_step, check_text, check_whole
 
 if TYPE_CHECKING:
+    from exptrack.markup.notebook import View
     from exptrack.media.thumbnails import Thumbnail
 
 FILE_MODE = 0o644  # for artifacts that were stored without a mode
@@ -98,6 +101,7 @@ class ArtifactReader(io.BufferedReader):
         )
 
 
+@shown
 class ArtifactStore(CheckpointChoice):
     """The artifacts of one run: store content under a name, read it, restore it, remove it.
 
@@ -114,6 +118,16 @@ class ArtifactStore(CheckpointChoice):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (self._connection, self.run_id)
+
+    def __repr__(self) -> str:
+        return f"<ArtifactStore of run {self.run_id}>"
+
+    def _view(self) -> View:
+        from exptrack.artifacts.pictures import draw_artifacts
+        from exptrack.markup.notebook import View
+
+        found = self.list_artifacts()
+        return View(f"{len(found):,} artifacts of run {self.run_id}", draw_artifacts(self, found))
 
     @classmethod
     def for_run(cls, run_id: str) -> ArtifactStore:
@@ -421,6 +435,7 @@ class ArtifactStore(CheckpointChoice):
     def _open_entry(self, row: Row, entry: Row) -> StoredBlob:
         return StoredBlob(self._connection, entry["blob"], f"{entry['path']} of {self._describe(row)}")
 
+    @listed
     @in_reading
     @decoding_rows
     def list_files(self, name: str, version: int | None = None) -> list[ArtifactFile]:
@@ -434,6 +449,7 @@ class ArtifactStore(CheckpointChoice):
             entries = self._read_entries(self._get(name, version))
         return [ArtifactFile(e["path"], e["mode"], e["size_bytes"], e["hash"]) for e in entries]
 
+    @listed
     @decoding_rows
     def list_artifacts(self) -> list[Artifact]:
         """List every version of every artifact of the run, by name."""

@@ -30,7 +30,7 @@ from exptrack.markup.elements import (
     write_time,
 )
 from exptrack.markup.parts import SIGNS, head, isolate, number_cell, paragraph
-from exptrack.shown import fields_of
+from exptrack.record_fields import fields_of
 from exptrack.sizes import format_size
 
 MOST_ROWS = 20

@@ -28,7 +28,7 @@ TOLERANCE_MS = 1e-6  # 0.001 * 1000 need not be 1
 
 
 @shown
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Alignment(TableMaker):
     """Series of several runs side by side: an `index`, and a column of the same length for each series.
 

@@ -52,7 +52,7 @@ WHERE n.name IN (SELECT value FROM json_each(:names)) AND s.run IN (SELECT value
 
 
 @shown
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Curves:
     """Downsampled metrics of several runs, with buckets of one width that begin at multiples of it.
 

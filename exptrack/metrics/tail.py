@@ -64,6 +64,10 @@ class Tail:
         # By series (run id and name): how many points were read, and the key of the last of them.
         self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
 
+    def __repr__(self) -> str:
+        what = "all metrics" if self._names is None else f"{len(self._names):,} metrics"
+        return f"<Tail of {what} of {len(self._run_ids):,} runs>"
+
     @property
     def cursor(self) -> str:
         """What was read so far, as a line of ASCII: pass it to :meth:`exptrack.Archive.tail` to go on later."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunTrashedError
+from exptrack.listed import listed
 from exptrack.plain import read_elements, short_repr
 from exptrack.query import frames
 from exptrack.query.compiler import TRASHED
@@ -211,6 +212,7 @@ class RunQuery(ManyRuns, RunFrames):
         """Return the first run, or None."""
         return next(iter(self.limit(1)), None)
 
+    @listed
     def list(self) -> list[RunSummary]:
         """Return all runs."""
         return list(self)
@@ -337,6 +339,7 @@ class RunQuery(ManyRuns, RunFrames):
             found = array("q", [one.run for one in selection.rows(wanted, skip=start)])
         return Rows(frames.read_records(self._connection, found, dead, columns), found, total, index)
 
+    @listed
     def fields(self) -> tuple[FieldInfo, ...]:
         """List the config keys, metrics and attributes of the runs: how many have each, and its range."""
         from exptrack.query.names import SOME_ATTRS
@@ -387,6 +390,7 @@ class RunQuery(ManyRuns, RunFrames):
 
     # Artifacts
 
+    @listed
     def artifact_names(self, *, kind: str | None = None) -> tuple[ArtifactName, ...]:
         """List the names under which the runs have artifacts, with the number of versions, by name.
 
@@ -403,6 +407,7 @@ class RunQuery(ManyRuns, RunFrames):
         runs = None if self._is_whole() else self._row_ids(find_dead_runs(self._connection))
         return tuple(media.read_names(self._connection, runs, kind))
 
+    @listed
     def artifacts(
         self,
         *,

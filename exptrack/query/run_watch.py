@@ -66,6 +66,9 @@ class RunWatch:
         self._version = connection.read_version()
         self._state = self._read_state()
 
+    def __repr__(self) -> str:
+        return f"<RunWatch of {len(self._state.sums):,} runs in {self._connection.path.name}>"
+
     def read(self) -> ChangedRuns:
         """Return what has changed since the last call, or since the watch was made."""
         self._settle()

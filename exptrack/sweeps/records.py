@@ -76,6 +76,12 @@ class TrialRecord:
             return None
         return (self.ended_at - self.started_at).total_seconds()
 
+    def _as_row(self) -> dict[str, Any]:
+        values = {"value": self.value} if len(self.values) < 2 else {"values": self.values}
+        params = {f"params.{name}": value for name, value in self.params.items()}
+        facts = {"duration_s": self.duration_s, "reason": self.reason, "run_id": self.run_id}
+        return {"number": self.number, "state": self.state, **values, **params, **facts}
+
 
 @shown
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,10 @@ class MetricSummary(NamedTuple):
     max_step: int | None
     mean: float | None
 
+    def _as_row(self) -> dict[str, Any]:
+        first = "name last last_step min min_step max max_step mean count nan_count"
+        return {name: getattr(self, name) for name in first.split()}
+
 
 @shown
 class Note(NamedTuple):
@@ -203,10 +207,8 @@ class Artifact(NamedTuple):
         return self.media_type == FOLDER_TYPE
 
     def _as_row(self) -> dict[str, Any]:
-        names = (
-            "name version kind step size_bytes media_type aliases description created_at run_id hash".split()
-        )
-        return {name: getattr(self, name) for name in names}
+        first = "name version kind step size_bytes media_type aliases description created_at run_id"
+        return {name: getattr(self, name) for name in first.split()} | {"hash": f"{self.hash[:17]}…"}
 
 
 @shown

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from exptrack.config.tree import ConfigValue, copied, copied_tree, encode_canonical, type_name
 from exptrack.errors import ConfigError, ConfigKeyError
-from exptrack.keypath import join_path, path_of, split_index, split_path
+from exptrack.keypath import flatten_map, join_path, path_of, split_index, split_path
 from exptrack.plain import is_text, short_repr
 from exptrack.shown import show_as_html
 
@@ -195,7 +195,7 @@ class ConfigReading:
     def _view(self) -> View:
         from exptrack.markup.notebook import View, draw_map
 
-        return View(type(self).__name__, draw_map(self._shown_tree()))
+        return View(type(self).__name__, draw_map(flatten_map(self._shown_tree())))
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return the value at a dotted path, or `default` if there is none."""

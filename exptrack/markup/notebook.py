@@ -8,7 +8,7 @@ cannot be read is shown as a sentence that says why.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, tostring
 
 from exptrack.errors import ExptrackError
-from exptrack.keypath import join_path
 from exptrack.markup.chart import Buckets, choose_looks, draw_chart, draw_swatch
 from exptrack.markup.elements import (
     Child,
@@ -178,25 +177,15 @@ def draw_facts(facts: Row) -> Element:
 
 
 def draw_map(values: Row, noun: str = "key") -> list[Child]:
-    """Return the keys and values of a map as a table with two columns; those of maps in it by dotted paths."""
-    leaves = list(_iter_leaves(values))
+    """Return the keys and values of a map as a table with two columns."""
     rows = []
-    for key, value in leaves[:MOST_ROWS]:
+    for key, value in islice(values.items(), MOST_ROWS):
         shown = str(value) if fields_of(value) else value
-        rows.append(element("tr", element("th", isolate(cut(key)), scope="row"), write_cell(shown)))
+        rows.append(element("tr", element("th", isolate(cut(str(key))), scope="row"), write_cell(shown)))
     return [
         _table(rows) if rows else paragraph(f"There is no {noun}."),
-        _say_more(len(leaves) - len(rows), noun),
+        _say_more(len(values) - len(rows), noun),
     ]
-
-
-def _iter_leaves(values: Row, path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        below = join_path(path, str(key))
-        if isinstance(value, dict) and value:
-            yield from _iter_leaves(value, below)
-        else:
-            yield below, value
 
 
 def draw_rows(
@@ -210,9 +199,8 @@ def draw_rows(
     if not total:
         return [paragraph(f"There is no {noun}.")]
     if columns is None:
-        columns = list(
-            dict.fromkeys(name for row in seen for name, value in row.items() if not _is_empty(value))
-        )
+        names = dict.fromkeys(name for row in seen for name in row)
+        columns = [name for name in names if not all(_is_empty(row.get(name)) for row in seen)]
     kept = columns[:MOST_COLUMNS]
     heads = element("tr", [head(name) for name in kept])
     body = [element("tr", [write_cell(row.get(name), name) for name in kept]) for row in seen]
@@ -249,7 +237,7 @@ def write_cell(value: Any, name: str = "") -> Element:
     if isinstance(value, (int, float)) and not isinstance(value, Enum):
         return _write_number(value, name)
     if isinstance(value, datetime):
-        return element("td", write_time(value), title=value.isoformat())
+        return element("td", write_time(value), class_="time", title=value.isoformat())
     if isinstance(value, Enum) or (name == "status" and value in SIGNS):
         text = str(value)
         return element("td", f"{SIGNS.get(text, '')} {text}".strip(), class_=text if text in SIGNS else None)
@@ -276,7 +264,7 @@ def _write_words(value: Any) -> str:
         more = len(value) - len(words)
         return cut(", ".join(words) + (f", … {more:,} more" if more else ""), MOST_CHARS)
     if isinstance(value, (str, dict)):
-        return cut(write_setting(value), MOST_CHARS)
+        return write_setting(value, MOST_CHARS)
     return cut(str(value) if fields_of(value) else repr(value), MOST_CHARS)
 
 

@@ -17,6 +17,7 @@ from exptrack.config.store import read_sources, read_stored_config
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError
+from exptrack.keypath import flatten_map
 from exptrack.metrics.nans import read_nan_steps
 from exptrack.metrics.store import read_summaries
 from exptrack.plain import short_repr
@@ -67,7 +68,7 @@ class RunDetail:
         facts = {name: value for name, value in self.summary._as_row().items() if "metrics." not in name}
         parts = {
             "reason": self.summary.reason,
-            "config": self.config,
+            "config": flatten_map(self.config),
             "metrics": own_metrics(self.metrics),
             "artifacts": self.artifacts,
             "notes": self.notes,

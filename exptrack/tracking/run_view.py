@@ -12,6 +12,7 @@ from exptrack.config.store import read_stored_config
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import RunNotFoundError
+from exptrack.keypath import flatten_map
 from exptrack.markup.elements import write_count
 from exptrack.markup.notebook import View, draw_fields, fold, own_metrics
 from exptrack.metrics.store import read_summaries
@@ -40,10 +41,11 @@ def _read_fields(connection: Connection, run: int, run_id: str) -> tuple[dict[st
     if not rows:
         raise RunNotFoundError(run_id, str(connection.path))
     (summary,) = summarize_runs(connection, rows, find_dead_runs(connection), with_metrics=False)
+    config = parse_stored_config(*read_stored_config(connection, run)).values
     fields: dict[str, Any] = {
         **summary._as_row(),
         "reason": summary.reason,
-        "config": parse_stored_config(*read_stored_config(connection, run)).values,
+        "config": flatten_map(config),
         "attributes": read_attributes(connection, run),
         "notes": read_notes(connection, run),
         "metrics": own_metrics(read_summaries(connection, [run])[run]),

@@ -142,7 +142,7 @@ def table_to_pandas(table: Table) -> pandas.DataFrame:
 def _make_pandas_column(pd: Any, column: Column) -> Any:
     kind, cells = column
     if kind == "text":
-        return pd.array(cells, dtype="string")
+        return make_text_array(pd, cells)
     if kind == "time":
         return pd.array(cells, dtype="datetime64[us, UTC]")
     if kind in ("list", "object"):
@@ -157,6 +157,11 @@ def _make_pandas_column(pd: Any, column: Column) -> Any:
         "bool": (pd.arrays.BooleanArray, False, "bool"),
     }[kind]
     return of(numpy.array([empty if cell is None else cell for cell in cells], dtype), missing)
+
+
+def make_text_array(pd: Any, cells: Sequence[str | None]) -> Any:
+    """Make a column of Python's own strings. pandas would take pyarrow for them where it is installed."""
+    return pd.array(cells, dtype=pd.StringDtype("python"))
 
 
 def table_to_polars(table: Table) -> polars.DataFrame:

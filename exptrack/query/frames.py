@@ -19,7 +19,16 @@ from exptrack.errors import (
     InvalidValueError,
     MetricNotFoundError,
 )
-from exptrack.frames import Column, Records, Table, import_pandas, import_polars, infer_column, to_dicts
+from exptrack.frames import (
+    Column,
+    Records,
+    Table,
+    import_pandas,
+    import_polars,
+    infer_column,
+    make_text_array,
+    to_dicts,
+)
 from exptrack.labels import check_label, label_runs
 from exptrack.metrics.series import check_names, read_in_bulk
 from exptrack.metrics.store import IS_SHOWN
@@ -214,9 +223,8 @@ def points_to_pandas(points: Points) -> pandas.DataFrame:
     import numpy
 
     places = numpy.repeat(numpy.arange(len(points.series)), [count for _run, _name, count in points.series])
-    run_ids, names = (
-        pd.array([series[part] for series in points.series], dtype="string").take(places) for part in (0, 1)
-    )
+    run_ids = make_text_array(pd, [run for run, _name, _count in points.series]).take(places)
+    names = make_text_array(pd, [name for _run, name, _count in points.series]).take(places)
     columns = {
         points.head: run_ids,
         "name": names,

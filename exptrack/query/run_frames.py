@@ -57,7 +57,8 @@ class RunFrames:
         """Return a pandas frame with a row for each run; the columns are those of :meth:`to_dicts`.
 
         Columns are nullable: ``Int64``, ``Float64``, ``boolean``, ``string``, times in UTC. A column of lists,
-        or of a config key with values of several types, is ``object`` and holds the values unchanged.
+        or of a config key with values of several types, is ``object`` and holds the values unchanged. The types
+        are the same where pyarrow is installed. No column is a category: those of two frames do not join.
 
         Raises:
             FilterError: there is no such field, or the name of a key or metric is misspelled.

@@ -169,9 +169,9 @@ class ArtifactStore(CheckpointChoice):
         said = Registration(name, kind, metadata, aliases=aliases, description=description)
         if is_text(content):
             data = check_text(content, f"artifact {name!r}").encode("utf-8")
-            return self.register(said._replace(is_text=True), data)
+            return self._register(said._replace(is_text=True), data)
         own_files.require_foreign_file(content)
-        return self.register(said, guard_content(content))
+        return self._register(said, guard_content(content))
 
     def register_file(
         self,
@@ -196,7 +196,7 @@ class ArtifactStore(CheckpointChoice):
         """
         with open_for_reading(path) as source:
             said = Registration(name, kind, metadata, False, guess_type(path), None, aliases, description)
-            return self.register(said, ByteCount(progress, file_size(source)).blocks(source))
+            return self._register(said, ByteCount(progress, file_size(source)).blocks(source))
 
     def register_checkpoint(
         self,
@@ -222,7 +222,7 @@ class ArtifactStore(CheckpointChoice):
         if os.path.isdir(decode_path(path)):
             return self._register_folder(said, path, progress)
         with open_for_reading(path) as source:
-            return self.register(said, ByteCount(progress, file_size(source)).blocks(source))
+            return self._register(said, ByteCount(progress, file_size(source)).blocks(source))
 
     def register_dir(
         self,
@@ -248,11 +248,7 @@ class ArtifactStore(CheckpointChoice):
         said = Registration(name, kind, metadata, aliases=aliases, description=description)
         return self._register_folder(said, path, progress)
 
-    def register(self, said: Registration, content: object, *, time: datetime | float | None = None) -> str:
-        """Store content that is not a folder, as `said` describes it, and return its hash. Commits.
-
-        `time` is when it was registered, a datetime or seconds since 1970; the default is now.
-        """
+    def _register(self, said: Registration, content: object, time: datetime | float | None = None) -> str:
         at = None if time is None else utc_text(read_time(time, "time"))
         said, metadata = self._check_registration(said)
         own_files.require_foreign_file(content)  # it would grow while it is read
@@ -541,6 +537,16 @@ class ArtifactStore(CheckpointChoice):
             is_folder = entry["blob"] is None
             pieces = None if is_folder else count.pieces(self._open_entry(row, entry))
             yield entry["path"], entry["mode"], pieces
+
+
+def register_content(
+    store: ArtifactStore, said: Registration, content: object, *, time: datetime | float | None = None
+) -> str:
+    """Store content that is not a folder, as `said` describes it, and return its hash. Commits.
+
+    `time` is when it was registered, a datetime or seconds since 1970; the default is now.
+    """
+    return store._register(said, content, time)
 
 
 def _unpickle(connection: Connection, run_id: str) -> ArtifactStore:

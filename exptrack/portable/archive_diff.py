@@ -84,6 +84,7 @@ class ArchiveDiff(NamedTuple):
 
     @property
     def same(self) -> bool:
+        """Whether both files have the same content."""
         return self.digest_a == self.digest_b
 
 

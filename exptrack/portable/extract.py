@@ -70,6 +70,7 @@ class ExtractReport(NamedTuple):
 
     @property
     def ok(self) -> bool:
+        """Whether nothing was left out."""
         return not self.left_out
 
 

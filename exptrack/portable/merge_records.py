@@ -58,4 +58,5 @@ class MergeReport(NamedTuple):
 
     @property
     def ok(self) -> bool:
+        """Whether nothing was left out of any file."""
         return not any(one.left_out for one in self.files)

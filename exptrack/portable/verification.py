@@ -79,6 +79,7 @@ class VerifyReport(NamedTuple):
 
     @property
     def ok(self) -> bool:
+        """Whether no problem was found."""
         return not self.problems
 
 

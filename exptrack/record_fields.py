@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 
 def fields_of(record: object) -> tuple[str, ...]:
-    """Return the names of a record's public fields; none if it is no record."""
+    """Return the names of the fields that a record shows; none if it is no record."""
     kind = type(record)
-    names: Iterable[str] = getattr(kind, "_fields", None) or getattr(kind, "__dataclass_fields__", None) or ()
+    declared = getattr(kind, "__dataclass_fields__", None) or {}
+    names = [name for name, one in declared.items() if one.repr] or getattr(kind, "_fields", ())
     return tuple(name for name in names if not name.startswith("_"))

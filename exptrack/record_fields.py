@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def fields_of(record: object) -> tuple[str, ...]:
     """Return the names of the fields that a record shows; none if it is no record."""
     kind = type(record)
     declared = getattr(kind, "__dataclass_fields__", None) or {}
-    names = [name for name, one in declared.items() if one.repr] or getattr(kind, "_fields", ())
+    names: Iterable[str] = [name for name, one in declared.items() if one.repr] or getattr(kind, "_fields", ())
     return tuple(name for name in names if not name.startswith("_"))

@@ -113,7 +113,7 @@ class RunComparison(TableMaker):
             last = [None if summary is None else summary.last for summary in one.summaries]
             metrics.append({"metric": one.name, **dict(zip(labels, last, strict=True))})
         parts: list[Child] = [
-            fold("config", draw_rows(keys, len(keys), noun="key that differs", columns=["key", *labels])),
+            fold("config", draw_rows(keys, len(keys), noun="key", columns=["key", *labels])),
             fold("last values", draw_rows(metrics, len(metrics), noun="metric", columns=["metric", *labels])),
         ]
         return View(f"{len(self.runs):,} runs compared", parts)

@@ -41,6 +41,7 @@ MOST_DEPTH = 4  # of records in records
 MOST_CHARTS, MOST_CURVES = 4, 12
 MOST_POINTS = 400  # of a curve
 CLASS = "exptrack-view"
+IDS = ("run_id", "hash")  # fields that are never broken into lines
 SYSTEM = "system/"  # how the names of the metrics of the machine begin
 
 Row = Mapping[str, Any]
@@ -237,13 +238,14 @@ def write_cell(value: Any, name: str = "") -> Element:
     if isinstance(value, (int, float)) and not isinstance(value, Enum):
         return _write_number(value, name)
     if isinstance(value, datetime):
-        return element("td", write_time(value), class_="time", title=value.isoformat())
+        return element("td", write_time(value), class_="whole", title=value.isoformat())
     if isinstance(value, Enum) or (name == "status" and value in SIGNS):
         text = str(value)
         return element("td", f"{SIGNS.get(text, '')} {text}".strip(), class_=text if text in SIGNS else None)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return element("td", format_size(len(value)))
-    return element("td", isolate(_write_words(value)) if not _is_empty(value) else None)
+    words = None if _is_empty(value) else isolate(_write_words(value))
+    return element("td", words, class_="whole" if name in IDS else None)
 
 
 def _write_number(value: float, name: str) -> Element:
@@ -297,19 +299,17 @@ def gather_points(run_id: str, steps: Sequence[int], values: Sequence[float]) ->
     return _Points(run_id, columns)
 
 
-def draw_curves(name: str, curves: Sequence[Buckets], labels: Mapping[str, str] | None = None) -> list[Child]:
+def draw_curves(name: str, curves: Sequence[Buckets]) -> list[Child]:
     """Return a chart of curves of one metric, and the runs that they belong to."""
-    drawn = [curve for curve in curves if curve.lists()["count"]][:MOST_CURVES]
+    filled = [curve for curve in curves if curve.lists()["count"]]
+    drawn = filled[:MOST_CURVES]
     looks = choose_looks({curve.run_id: place for place, curve in enumerate(drawn, 1)})
     chart = draw_chart(f"exptrack-{next(_keys)}", name, drawn, looks) if drawn else None
     if chart is None:
         return [paragraph(f"{cut(name)} has no finite value to draw.")]
-    named = [
-        element("span", draw_swatch(looks[run]), isolate(cut((labels or {}).get(run, run))), class_="named")
-        for run in looks
-    ]
+    named = [element("span", draw_swatch(looks[run]), isolate(run), class_="named") for run in looks]
     return [
         element("div", chart, class_="figure"),
         element("div", named, class_="legend") if len(named) > 1 else None,
-        _say_more(len(curves) - len(drawn), "curve"),
+        _say_more(len(filled) - len(drawn), "curve"),
     ]

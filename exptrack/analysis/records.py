@@ -105,6 +105,7 @@ class RunComparison(TableMaker):
 
     def _view(self) -> View:
         from exptrack.markup.notebook import View, draw_rows, fold, own_metrics
+        from exptrack.markup.parts import paragraph
 
         labels = list(label_runs({run.run_id: run.name for run in self.runs}).values())
         keys = [{"key": one.key, **dict(zip(labels, one.values, strict=True))} for one in self.config]
@@ -112,8 +113,9 @@ class RunComparison(TableMaker):
         for one in own_metrics(self.metrics):
             last = [None if summary is None else summary.last for summary in one.summaries]
             metrics.append({"metric": one.name, **dict(zip(labels, last, strict=True))})
+        shown_keys = draw_rows(keys, len(keys), noun="key", columns=["key", *labels])
         parts: list[Child] = [
-            fold("config", draw_rows(keys, len(keys), noun="key", columns=["key", *labels])),
+            fold("config", shown_keys if keys else [paragraph("No config key differs.")]),
             fold("last values", draw_rows(metrics, len(metrics), noun="metric", columns=["metric", *labels])),
         ]
         return View(f"{len(self.runs):,} runs compared", parts)

@@ -191,6 +191,17 @@ def test_what_every_row_lacks_has_no_column(archive: Archive) -> None:
     assert "system/" not in text
 
 
+def test_runs_are_compared_by_their_names(archive: Archive) -> None:
+    runs = []
+    for name, loss in (("a", 0.5), ("b", 0.25)):
+        with archive.start_run({"lr": 0.1}, name=name) as run:
+            run.log({"loss": loss})
+        runs.append(run)
+    text = read(archive.compare(runs)).text
+    assert "No config key differs." in text
+    assert "metric a b loss 0.5 0.25" in " ".join(text.split())
+
+
 # Pictures
 
 

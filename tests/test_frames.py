@@ -133,6 +133,17 @@ def test_a_missing_value_is_told_from_nan_side_by_side(lab: Archive) -> None:
     assert [row[first] for row in found.to_dicts()] == [0.0, None, None]
 
 
+def test_a_series_is_a_table_of_its_points(lab: Archive) -> None:
+    run = lab.list_runs()[-2]
+    found = lab.series(run, "loss")
+    wide, tall = found.to_pandas(), found.to_polars()
+    assert [str(one) for one in wide.dtypes] == ["Int64", "Float64", "Float64"]
+    assert wide["step"].tolist() == tall["step"].to_list() == [0, 1]
+    assert wide["value"].isna().tolist() == [False, False]
+    assert math.isnan(tall["value"][1])
+    assert found.to_dicts()[0]["value"] == 1.0
+
+
 # Records
 
 

@@ -25,6 +25,7 @@ from exptrack.database.connection import Connection, Parameters
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import MissingPackageError
 from exptrack.extras import require
+from exptrack.frames import Column, Table, TableMaker
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_names
 from exptrack.shown import shown
@@ -76,7 +77,7 @@ Buffers: TypeAlias = tuple[Buffer, Buffer, Buffer]  # steps, values, seconds sin
 
 @shown
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Series:
+class Series(TableMaker):
     """The points of one metric of one run as columns of equal length, ordered by step.
 
     Repetitions of a step are in the order of logging. NaN among the values was logged as NaN.
@@ -125,6 +126,10 @@ class Series:
             "value": self._values.tolist(),
             "time_s": self._times.tolist(),
         }
+
+    def _make_table(self) -> Table:
+        kinds = {"step": "int", "value": "float", "time_s": "float"}
+        return {name: Column(kinds[name], cells) for name, cells in self.lists().items()}
 
     def _view(self) -> View:
         from exptrack.markup.notebook import View, draw_curves, gather_points

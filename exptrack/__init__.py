@@ -66,7 +66,8 @@ _NAMES_IN = {
     "query.run_watch": "RunWatch ChangedRuns",
     "query.run_filter": "RunFilter",
     "query.details": "RunDetail",
-    "query.frames": "Frame",
+    "frames": "Frame",
+    "record_lists": "RecordList RecordTuple",
     "query.views": "UserView",
     "query.page_views": "PageView",
     "database.time_limit": "TimeLimit",
@@ -275,6 +276,7 @@ if TYPE_CHECKING:
     from exptrack.errors import VerificationError as VerificationError
     from exptrack.exporters.report import Report as Report
     from exptrack.exporters.report import write_report as write_report
+    from exptrack.frames import Frame as Frame
     from exptrack.media.thumbnails import Thumbnail as Thumbnail
     from exptrack.metrics.alignment import Alignment as Alignment
     from exptrack.metrics.buckets import Buckets as Buckets
@@ -306,7 +308,6 @@ if TYPE_CHECKING:
     from exptrack.query.details import RunDetail as RunDetail
     from exptrack.query.field_summary import FieldInfo as FieldInfo
     from exptrack.query.field_summary import FieldSummary as FieldSummary
-    from exptrack.query.frames import Frame as Frame
     from exptrack.query.many_runs import ChangeReport as ChangeReport
     from exptrack.query.media import ArtifactGrid as ArtifactGrid
     from exptrack.query.media import ArtifactName as ArtifactName
@@ -322,6 +323,8 @@ if TYPE_CHECKING:
     from exptrack.query.run_watch import ChangedRuns as ChangedRuns
     from exptrack.query.run_watch import RunWatch as RunWatch
     from exptrack.query.views import UserView as UserView
+    from exptrack.record_lists import RecordList as RecordList
+    from exptrack.record_lists import RecordTuple as RecordTuple
     from exptrack.records import Artifact as Artifact
     from exptrack.records import ArtifactUse as ArtifactUse
     from exptrack.records import ConfigSource as ConfigSource

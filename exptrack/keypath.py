@@ -7,7 +7,8 @@ back as the same list. The empty list is an exception: its path "" cannot be spl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from exptrack.errors import ConfigError
 from exptrack.plain import short_repr
@@ -87,3 +88,12 @@ def path_of(keys: Iterable[str]) -> str:
     for key in keys:
         path = join_path(path, key)
     return path
+
+
+def flatten_map(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return the values of a map by dotted paths, with those of the maps in it; an empty one stays a value."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        below = join_path(path, key)
+        found |= flatten_map(value, below) if isinstance(value, dict) and value else {below: value}
+    return found

@@ -17,6 +17,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from exptrack.shown import shown
+
 # The metrics that hold what a rewinding of their run has hidden have names that begin so.
 REWOUND = "exptrack:rewound/"
 FOLDER_TYPE = "application/vnd.exptrack.folder+json"
@@ -41,6 +43,7 @@ class TrialState(StrEnum):
     FAIL = "fail"
 
 
+@shown
 class Waiting(NamedTuple):
     """A file beside the archive whose content the archive does not hold yet.
 
@@ -59,6 +62,7 @@ class Waiting(NamedTuple):
         return f"{amount} in {self.path}{' of ' * bool(self.owner)}{self.owner}: {self.advice}"
 
 
+@shown
 class JournalReport(NamedTuple):
     """What became of one journal and its points.
 
@@ -72,6 +76,7 @@ class JournalReport(NamedTuple):
     problem: str
 
 
+@shown
 class RunSummary(NamedTuple):
     """One run in a list. `metrics` holds the last value of each metric.
 
@@ -112,7 +117,21 @@ class RunSummary(NamedTuple):
         """Whether the run is a pruned trial; its last values are then those of an unfinished training."""
         return self.status is RunStatus.COMPLETED and self.trial_state is TrialState.PRUNED
 
+    def _as_row(self) -> dict[str, Any]:
+        own = {name: value for name, value in self.metrics.items() if not name.startswith("system/")}
+        return {
+            "run_id": self.run_id,
+            "name": self.name,
+            "status": TrialState.PRUNED if self.is_pruned else self.status,
+            "started_at": self.started_at,
+            "duration_s": self.duration_s,
+            "group": self.group,
+            "tags": self.tags,
+            **{f"metrics.{name}": value for name, value in (own or self.metrics).items()},
+        }
 
+
+@shown
 class MetricPoint(NamedTuple):
     """One logged value of a metric, with its step and the time of logging."""
 
@@ -121,6 +140,7 @@ class MetricPoint(NamedTuple):
     time: datetime
 
 
+@shown
 class MetricSummary(NamedTuple):
     """The summary of one metric of one run. `last` was logged last; `min`, `max` and `mean` leave out NaN."""
 
@@ -137,7 +157,12 @@ class MetricSummary(NamedTuple):
     max_step: int | None
     mean: float | None
 
+    def _as_row(self) -> dict[str, Any]:
+        first = "name last last_step min min_step max max_step mean count nan_count"
+        return {name: getattr(self, name) for name in first.split()}
 
+
+@shown
 class Note(NamedTuple):
     """A note on a run and the time of writing."""
 
@@ -145,6 +170,7 @@ class Note(NamedTuple):
     text: str
 
 
+@shown
 class Event(NamedTuple):
     """One entry of a run's log of events."""
 
@@ -154,6 +180,7 @@ class Event(NamedTuple):
     data: dict[str, Any]
 
 
+@shown
 class Artifact(NamedTuple):
     """One version of an artifact. `hash` is ``sha256:…`` over its bytes; for a folder, over its manifest.
 
@@ -179,7 +206,12 @@ class Artifact(NamedTuple):
         """Whether the artifact is a folder; its bytes are then the manifest."""
         return self.media_type == FOLDER_TYPE
 
+    def _as_row(self) -> dict[str, Any]:
+        first = "name version kind step size_bytes media_type aliases description created_at run_id"
+        return {name: getattr(self, name) for name in first.split()} | {"hash": f"{self.hash[:17]}…"}
 
+
+@shown
 class ArtifactUse(NamedTuple):
     """The use of an artifact by a run. `from_run` registered it; the archive may no longer hold either."""
 
@@ -191,6 +223,7 @@ class ArtifactUse(NamedTuple):
     used_at: datetime
 
 
+@shown
 class ConfigSource(NamedTuple):
     """The origin of a value in a config.
 

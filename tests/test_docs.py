@@ -112,6 +112,9 @@ PRINTED = {
     "docs/artifacts.md: Artifacts": "100000 [6, 7, 9]\n{'truth': ['cat'], 'said': ['dog'], 'count': [3]}\n",
     "docs/artifacts.md: Aliases and descriptions": "b'\\x00' ('last',)\n2\n",
     "docs/asking.md: Python": "2 0.999",
+    "docs/asking.md: Tables": (
+        "['step', 'lr 0.01/loss', 'lr 0.1/loss']\n[0.01, 0.1]\n['name', 'duration_s']\n"
+    ),
     "docs/asking.md: Which run is meant": "lr 0.01 lr 0.1\n",
     "docs/asking.md: Change many runs": "2 2 0\n[(('small',), 0.01), ((), 1.0)]\n",
     "docs/asking.md: Compare": "['optim.lr']\n",

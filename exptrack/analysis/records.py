@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from exptrack.frames import Column, Table, TableMaker, infer_column
+from exptrack.labels import label_runs
 from exptrack.records import ConfigSource, MetricSummary, RunSummary
+from exptrack.shown import shown
+
+if TYPE_CHECKING:
+    from exptrack.markup.elements import Child
+    from exptrack.markup.notebook import View
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class ConfigDifference:
     """A config key that differs between run `a` and run `b`; `change` is added, removed or changed.
@@ -23,6 +31,7 @@ class ConfigDifference:
     source_b: ConfigSource | None = None
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class MetricDifference:
     """A metric of two runs: last, least and greatest value of each, or None if the run lacks it."""
@@ -36,6 +45,7 @@ class MetricDifference:
     max_b: float | None
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class RunDiff:
     """The differences between two runs: config keys that differ, and the metrics of both."""
@@ -46,6 +56,7 @@ class RunDiff:
     metrics: tuple[MetricDifference, ...]
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class ComparedKey:
     """A config key of several runs, with a value for each run.
@@ -61,6 +72,7 @@ class ComparedKey:
     differs: bool
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class ComparedMetric:
     """A metric of several runs, with a summary for each run, or None if the run lacks it."""
@@ -69,15 +81,47 @@ class ComparedMetric:
     summaries: tuple[MetricSummary | None, ...]
 
 
+@shown
 @dataclass(frozen=True, slots=True)
-class RunComparison:
+class RunComparison(TableMaker):
     """Several runs side by side. Every tuple inside `config` and `metrics` is in the order of `runs`."""
 
     runs: tuple[RunSummary, ...]
     config: tuple[ComparedKey, ...]
     metrics: tuple[ComparedMetric, ...]
 
+    def _make_table(self) -> Table:
+        """Make a row for each run: id, name, status, config keys, and the last value of each metric."""
+        table = {
+            "run_id": Column("text", [run.run_id for run in self.runs]),
+            "name": Column("text", [run.name for run in self.runs]),
+            "status": Column("text", [str(run.status) for run in self.runs]),
+        }
+        table |= {f"config.{one.key}": infer_column(list(one.values)) for one in self.config}
+        for one in self.metrics:
+            last = [None if summary is None else summary.last for summary in one.summaries]
+            table[f"metrics.{one.name}"] = Column("float", last)
+        return table
 
+    def _view(self) -> View:
+        from exptrack.markup.notebook import View, draw_rows, fold, own_metrics
+        from exptrack.markup.parts import paragraph
+
+        labels = list(label_runs({run.run_id: run.name for run in self.runs}).values())
+        keys = [{"key": one.key, **dict(zip(labels, one.values, strict=True))} for one in self.config]
+        metrics = []
+        for one in own_metrics(self.metrics):
+            last = [None if summary is None else summary.last for summary in one.summaries]
+            metrics.append({"metric": one.name, **dict(zip(labels, last, strict=True))})
+        shown_keys = draw_rows(keys, len(keys), noun="key", columns=["key", *labels])
+        parts: list[Child] = [
+            fold("config", shown_keys if keys else [paragraph("No config key differs.")]),
+            fold("last values", draw_rows(metrics, len(metrics), noun="metric", columns=["metric", *labels])),
+        ]
+        return View(f"{len(self.runs):,} runs compared", parts)
+
+
+@shown
 @dataclass(frozen=True, slots=True)
 class FactDifference:
     """A fact, other than a config key, that changed from `a` to `b`; `change` is added, removed or changed."""
@@ -88,6 +132,7 @@ class FactDifference:
     b: Any
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class RunChanges:
     """The differences between a run and `previous`, an earlier run with the same script, name or group.
@@ -106,6 +151,7 @@ class RunChanges:
     metrics: tuple[MetricDifference, ...]
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class RunsLeftOut:
     """How many runs that logged a metric are left out of a ranking, by the reason.
@@ -135,6 +181,7 @@ class RunsLeftOut:
         return ", ".join(f"{count:,} {word}" for word, count in words.items() if count) or "none"
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class Group:
     """Runs whose configs agree in some keys, with statistics of one metric value of each run.
@@ -158,6 +205,7 @@ class Group:
     left_out: RunsLeftOut = RunsLeftOut()
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class Importance:
     """How much a config key says about a metric, over `runs` runs in which it has `values` different values.

@@ -31,16 +31,19 @@ from exptrack.database.opening import default_connection, find_sealing, open_con
 from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.fixed_attributes import FixedAttributes
+from exptrack.listed import listed
 from exptrack.metrics.store import read_summaries
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_path
 from exptrack.records import MetricSummary, RunStatus, Waiting
 from exptrack.runs import lookup
+from exptrack.shown import shown
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
 from exptrack.validation import check_choice, check_flag, check_number, check_whole
 
 if TYPE_CHECKING:
+    from exptrack.markup.notebook import View
     from exptrack.portable.snapshot import BackupReport
     from exptrack.portable.verification import VerifyReport
     from exptrack.tracking.recorded_run import RecordedRun
@@ -66,6 +69,7 @@ SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id 
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
+@shown
 class Archive(
     ArchiveArtifacts,
     ArchiveBrowsing,
@@ -160,6 +164,15 @@ class Archive(
 
     def __repr__(self) -> str:
         return f"Archive({self.path!r})"
+
+    def _view(self) -> View:
+        from exptrack.markup.notebook import MOST_ROWS, View, draw_facts, draw_rows, read_row
+
+        info, newest = self.info(), self.list_runs(limit=MOST_ROWS // 2)
+        runs = ", ".join(f"{count:,} {status}" for status, count in info.runs.items() if count)
+        size = {"runs": runs or "none", "file_bytes": info.file_bytes, "artifact_bytes": info.artifact_bytes}
+        rows = draw_rows([read_row(run) for run in newest], sum(info.runs.values()), noun="run")
+        return View(self.path, [draw_facts(size), *rows])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (self.path, self._connection.mode)
@@ -309,6 +322,7 @@ class Archive(
             lease_s=lease_s,
         )
 
+    @listed
     def list_rewound(self, run_id: object) -> tuple[MetricSummary, ...]:
         """List the metrics that hold what ``resume_run(…, from_step=…)`` has hidden of a run, by name.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exptrack.database.connection import Connection
+from exptrack.listed import listed
 from exptrack.records import Artifact
 from exptrack.runs import lookup
 
@@ -59,6 +60,7 @@ class ArchiveArtifacts:
 
         return trace_lineage(self._connection, subject)
 
+    @listed
     def storage(self) -> list[RunStorage]:
         """List the space that the artifacts of each run take, largest first. Runs without any are left out."""
         from exptrack.artifacts.retention import list_storage

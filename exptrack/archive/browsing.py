@@ -9,9 +9,11 @@ import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from exptrack.archive.queries import ArchiveQueries, _list_ids
+from exptrack.archive.queries import ArchiveQueries
+from exptrack.archive.series import _list_ids
 from exptrack.database.connection import in_reading
 from exptrack.errors import InvalidTypeError
+from exptrack.listed import listed
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import is_text, read_elements, read_names
 from exptrack.runs.ownership import find_dead_runs
@@ -85,6 +87,7 @@ class ArchiveBrowsing(ArchiveQueries):
         found = read_nan_steps(self._connection, list(names))
         return {names[run]: steps for run, steps in found.items()}
 
+    @listed
     def fields(self) -> tuple[FieldInfo, ...]:
         """List the config keys, metrics and attributes that runs have; see :meth:`RunQuery.fields`."""
         return self.runs().fields()
@@ -167,6 +170,7 @@ class ArchiveBrowsing(ArchiveQueries):
         self._settle()
         return run_parts.read_metrics(self._connection, run_id, wanted, behind, size)
 
+    @listed
     def read_events(self, run_id: object, *, start: int = 0, size: int | None = None) -> tuple[Event, ...]:
         """Return the events of a run, oldest first: `size` of them from number `start` on, or all.
 
@@ -180,6 +184,7 @@ class ArchiveBrowsing(ArchiveQueries):
         most = -1 if size is None else check_whole(size, "size", 0)
         return run_parts.read_events(self._connection, run_id, start, most)
 
+    @listed
     def read_artifacts(self, run_id: object, *, start: int = 0, size: int = 1000) -> tuple[Artifact, ...]:
         """Return `size` versions of the artifacts of a run from place `start` on, by name and version.
 
@@ -192,6 +197,7 @@ class ArchiveBrowsing(ArchiveQueries):
         start, size = check_whole(start, "start", 0), check_whole(size, "size", 0, MOST_ROWS)
         return run_parts.read_artifacts(self._connection, run_id, start, size)
 
+    @listed
     def read_inputs(self, run_id: object, *, start: int = 0, size: int = 1000) -> tuple[ArtifactUse, ...]:
         """Return `size` uses of artifacts by a run from place `start` on, in the order of use.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from exptrack.database.connection import Connection
+from exptrack.listed import listed
 from exptrack.validation import check_flag
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class ArchiveGroups:
 
         groups.create_group(self._connection, groups.check_group(name))
 
+    @listed
     def list_groups(self, *, trash: bool = False) -> list[RunGroup]:
         """List the groups by name, empty ones too; with `trash`, those in the trash.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exptrack.database.connection import Connection
+from exptrack.listed import listed
 from exptrack.validation import check_flag
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class ArchivePageViews:
 
         page_views.save_page_view(self._connection, name, path, replace=check_flag(replace, "replace"))
 
+    @listed
     def list_page_views(self) -> list[PageView]:
         """List the named views of the page, by name.
 

@@ -1,4 +1,4 @@
-"""The part of an archive that reads runs: lists, rankings, comparisons, metrics in bulk, SQL and its views.
+"""The part of an archive that reads runs: lists, rankings, comparisons, SQL and its views.
 
 Invariant: before a call reads runs, it stores the points logged in this process. If the archive is writable, it
 also marks runs whose process died as interrupted.
@@ -6,21 +6,19 @@ also marks runs whose process died as interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from exptrack.archive.records import SqlResult
-from exptrack.database.connection import Connection, Parameters, Row, in_reading
-from exptrack.database.damage import decoding_rows
+from exptrack.archive.series import ArchiveSeries, _list_ids
+from exptrack.database.connection import Connection, Parameters, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError, QueryError
+from exptrack.listed import listed
 from exptrack.metrics.writer import drain_all
-from exptrack.plain import is_iterable, is_mapping, is_text, read_elements, read_items, read_names
+from exptrack.plain import is_mapping, read_elements, read_items, read_names
 from exptrack.records import RunSummary
 from exptrack.runs import lookup
-from exptrack.runs.lookup import id_of
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.times import moment
 from exptrack.tracking.recovery import settle
 from exptrack.validation import (
     check_flag,
@@ -33,11 +31,6 @@ from exptrack.validation import (
 
 if TYPE_CHECKING:
     from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff, RunsLeftOut
-    from exptrack.metrics.alignment import Alignment
-    from exptrack.metrics.buckets import Buckets
-    from exptrack.metrics.curves import Curves, Scale
-    from exptrack.metrics.series import Series
-    from exptrack.metrics.tail import Tail
     from exptrack.query.details import RunDetail
     from exptrack.query.run_filter import RunFilter
     from exptrack.query.run_query import RunQuery
@@ -47,7 +40,7 @@ SQL_MAX_ROWS = 10_000
 SQL_TIMEOUT_S = 30.0
 
 
-class ArchiveQueries:
+class ArchiveQueries(ArchiveSeries):
     """The calls of an archive that read its runs."""
 
     _connection: Connection
@@ -70,6 +63,7 @@ class ArchiveQueries:
 
         return RunQuery(self._connection, self._settle)
 
+    @listed
     def list_runs(self, run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:
         """List the runs that a filter admits (by default all), newest first."""
         from exptrack.query import details
@@ -121,6 +115,7 @@ class ArchiveQueries:
         found = ranking.best_runs(self._connection, metric, direction, by=by)
         return found[0][0] if found else None
 
+    @listed
     def best_runs(
         self,
         metric: str,
@@ -227,6 +222,7 @@ class ArchiveQueries:
         self._settle()
         return comparison.what_changed(self._connection, run_id)
 
+    @listed
     def group_by(
         self,
         keys: str | Iterable[str],
@@ -255,6 +251,7 @@ class ArchiveQueries:
         self._settle()
         return grouping.group_by(self._connection, names, metric, filters, statistic)
 
+    @listed
     def importance(
         self,
         metric: str,
@@ -297,193 +294,6 @@ class ArchiveQueries:
         filters = _list_filters(where)
         self._settle()
         return importance.importance(self._connection, metric, filters, statistic, method, sample)
-
-    # Metrics in bulk
-
-    @overload
-    def series(
-        self, run_id: object, name: str, *, start: int | None = None, stop: int | None = None
-    ) -> Series: ...
-    @overload
-    def series(
-        self, run_id: object, name: str, *, start: int | None = None, stop: int | None = None, buckets: int
-    ) -> Buckets: ...
-
-    def series(
-        self,
-        run_id: object,
-        name: str,
-        *,
-        start: int | None = None,
-        stop: int | None = None,
-        buckets: int | None = None,
-    ) -> Series | Buckets:
-        """Return a metric of a run as numpy arrays, or downsampled; see :meth:`exptrack.Run.series`.
-
-        Raises:
-            RunNotFoundError: no run has this id.
-            AmbiguousRunError: it means several runs.
-        """
-        drain_all(self._connection.path)
-        return self._read_series(run_id, name, start, stop, buckets)
-
-    @in_reading
-    def _read_series(
-        self, run_id: object, name: str, start: int | None, stop: int | None, buckets: int | None
-    ) -> Series | Buckets:
-        from exptrack.metrics.buckets import read_buckets
-        from exptrack.metrics.series import read_series
-
-        address = _series_address(self._connection, lookup.resolve_run(self._connection, run_id))
-        if buckets is None:
-            return read_series(self._connection, *address, name, start=start, stop=stop)
-        return read_buckets(self._connection, *address, name, buckets, start=start, stop=stop)
-
-    def curves(
-        self,
-        run_ids: object,
-        names: str | Iterable[str],
-        *,
-        buckets: int = 400,
-        width: float | None = None,
-        by: str = "step",
-        start: float | None = None,
-        stop: float | None = None,
-    ) -> Curves:
-        """Read metrics of many runs at one moment, downsampled to buckets of one width.
-
-        Every bucket begins at a multiple of that width, in every curve. So buckets of several runs lie above
-        one another, and so do those of a later read with the same `width`. By default the width is the least
-        that covers the points of all curves by `buckets`, or by one more; along steps and times, the least
-        power of two, in milliseconds. Buckets without points are left out.
-
-        `by` is the axis: ``"step"``; ``"time"``, seconds since the start of the run; or the name of another
-        metric. A point then lies where that metric was: at its last finite value up to the step of the point.
-        Points before its first value are left out. A metric that is called step or time is ``"metrics.step"``
-        or ``"metrics.time"``. `start`, `stop` and `width` are in the unit of the axis. The range is half open.
-
-        By step it reads only the points from `start` to below `stop`; otherwise it looks at all points. Long
-        metrics of ended runs have stored levels along steps and times, which answer in place of all points.
-
-        >>> from exptrack import Archive
-        >>> with Archive(tmp_path / "lab.db") as archive:
-        ...     for lr in (0.1, 0.2):
-        ...         with archive.start_run() as run:
-        ...             for step in range(100):
-        ...                 run.log({"loss": lr * step}, step)
-        ...     curves = archive.curves(archive.runs(), "loss", buckets=4)
-        ...     curves.width, [curve.lists()["start"] for curve in curves]
-        (32, [[0, 32, 64, 96], [0, 32, 64, 96]])
-
-        Raises:
-            RunNotFoundError: no run has one of the ids.
-            AmbiguousRunError: one of them means several runs.
-            InvalidValueError: `width` makes more than 100,000 buckets.
-        """
-        from exptrack.metrics.buckets import MAX_BUCKETS
-        from exptrack.metrics.curves import check_scale
-        from exptrack.metrics.series import check_names
-
-        wanted, metrics = _list_ids(self._connection, run_ids), check_names(names)
-        scale = check_scale(by, width, start, stop)
-        count = check_whole(buckets, "buckets", 1, MAX_BUCKETS)
-        drain_all(self._connection.path)
-        return self._read_curves(wanted, metrics, scale, count)
-
-    @in_reading
-    def _read_curves(
-        self, run_ids: list[object] | RunQuery, names: Sequence[str], scale: Scale, buckets: int
-    ) -> Curves:
-        from exptrack.metrics.curves import RunAddress, read_curves
-
-        rows = self._resolve_each(run_ids)
-        addresses = [RunAddress(*_series_address(self._connection, row)) for row in rows]
-        return read_curves(self._connection, addresses, names, scale, buckets)
-
-    def tail(
-        self,
-        run_ids: object,
-        names: str | Iterable[str] | None = None,
-        *,
-        from_now: bool = False,
-        cursor: str | None = None,
-    ) -> Tail:
-        """Follow metrics of one or several runs: each :meth:`Tail.read` returns the new points.
-
-        Without `names` it follows all metrics, also those that appear later. Made for live charts, in the
-        process that logs or in another.
-
-        The first read returns all points, unless `from_now` is true: it then returns those stored after this
-        call. With `cursor`, the :attr:`Tail.cursor` of an earlier tail, it goes on where that one was.
-
-        Raises:
-            RunNotFoundError: no run has one of the ids.
-            AmbiguousRunError: one of them means several runs.
-            InvalidValueError: the cursor is not that of a tail, or is given with `from_now`.
-        """
-        from exptrack.metrics.series import check_names
-        from exptrack.metrics.tail import Tail
-
-        run_texts = [row["run_id"] for row in self._resolve_each(_list_ids(self._connection, run_ids))]
-        tail = Tail(self._connection, run_texts, None if names is None else check_names(names))
-        if cursor is not None:
-            if from_now:
-                raise InvalidValueError("a cursor says where to begin; leave out from_now")
-            tail.go_to(cursor)
-        elif check_flag(from_now, "from_now"):
-            tail.skip()
-        return tail
-
-    def align(
-        self,
-        run_ids: object,
-        names: str | Iterable[str],
-        *,
-        by: str = "step",
-        every: float | None = None,
-        start: int | None = None,
-        stop: int | None = None,
-    ) -> Alignment:
-        """Join metrics of runs into columns named ``run_id/metric``, for pandas or polars.
-
-        It is an outer join. With `by` ``"step"`` the index holds every step at which one of the metrics was
-        logged; with ``"time"``, every second since the start of its run, to the millisecond. `every` rounds
-        the index down to multiples of that number of steps or of seconds, 0.001 at least. If a series has
-        several points at one index, the last wins: the latest repetition of a step, or the latest time. Where a
-        run logged nothing the value is NaN; `Alignment.logged` tells it from a logged NaN. Needs numpy.
-
-        Raises:
-            RunNotFoundError: no run has one of the ids.
-            AmbiguousRunError: one of them means several runs.
-            MissingPackageError: numpy is not installed.
-        """
-        from exptrack.metrics.alignment import align_series
-        from exptrack.metrics.series import check_names
-
-        drain_all(self._connection.path)
-        return align_series(
-            self._read_each(_list_ids(self._connection, run_ids), check_names(names), start, stop), by, every
-        )
-
-    @in_reading
-    def _read_each(
-        self, run_ids: list[object] | RunQuery, names: Sequence[str], start: int | None, stop: int | None
-    ) -> list[Series]:
-        from exptrack.metrics.series import read_series
-
-        return [
-            read_series(self._connection, *_series_address(self._connection, row), name, start=start, stop=stop)
-            for row in self._resolve_each(run_ids)
-            for name in names
-        ]
-
-    @in_reading
-    def _resolve_each(self, run_ids: list[object] | RunQuery) -> list[Row]:
-        """Find the row of each run, once. A query is asked at the moment at which its runs are read."""
-        if not isinstance(run_ids, list):
-            return list(run_ids._read_run_rows())
-        rows = (lookup.resolve_run(self._connection, run_id) for run_id in run_ids)
-        return list({row["id"]: row for row in rows}.values())
 
     # SQL
 
@@ -536,6 +346,7 @@ class ArchiveQueries:
 
         return views.create_view(self._connection, name, fields)
 
+    @listed
     def list_views(self) -> list[UserView]:
         """List the views that were added to the file, by name."""
         from exptrack.query import views
@@ -558,18 +369,6 @@ def _list_filters(where: object) -> list[Any]:
     return [] if where is None else read_names(where, "filters", like="['config.lr > 0.1']")
 
 
-def _list_ids(connection: Connection, run_ids: object) -> list[object] | RunQuery:
-    """Return run ids as a list; a single run need not be in one. A query of this archive is not asked yet."""
-    if is_text(run_ids) or id_of(run_ids) is not run_ids or not is_iterable(run_ids):
-        return [run_ids]
-    if type(run_ids) not in (list, tuple):
-        from exptrack.query.run_query import RunQuery
-
-        if type(run_ids) is RunQuery and run_ids._connection is connection:
-            return run_ids
-    return read_elements(run_ids, "run ids")
-
-
 def _read_parameters(parameters: object) -> Parameters:
     """Return the values for a statement's question marks or names, as SQLite takes them."""
     if is_mapping(parameters):
@@ -577,9 +376,3 @@ def _read_parameters(parameters: object) -> Parameters:
         return {check_name(name, "the name of a parameter"): check_sql_value(value) for name, value in pairs}
     elements = read_elements(parameters, "the parameters", like="[0.1, 'adam']")
     return tuple(check_sql_value(value) for value in elements)
-
-
-@decoding_rows
-def _series_address(_connection: Connection, row: Row) -> tuple[int, str, datetime]:
-    """Return the row id, run id and start by which series are read."""
-    return row["id"], row["run_id"], moment(row["started_at"])

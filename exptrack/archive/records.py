@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.records import JournalReport, Waiting
+from exptrack.shown import shown
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+    from exptrack.frames import Frame
+    from exptrack.markup.notebook import View
 
 
+@shown
 class DeleteReport(NamedTuple):
     """The result of deleting runs; the file shrank by `file_bytes`."""
 
@@ -17,6 +27,7 @@ class DeleteReport(NamedTuple):
     file_bytes: int
 
 
+@shown
 class SqlResult(NamedTuple):
     """The rows of a query; `truncated` says that there were more than the allowed number."""
 
@@ -24,7 +35,46 @@ class SqlResult(NamedTuple):
     rows: tuple[tuple[Any, ...], ...]
     truncated: bool
 
+    def frame(self) -> Frame:
+        """Return the rows as a :class:`Frame`, which becomes dicts, pandas or polars.
 
+        Columns have the types of their cells: SQL keeps bools as 0 and 1, and times as text. Of columns with
+        the same name, the second is ``NAME_2``, and so on.
+        """
+        from exptrack.frames import Frame, infer_column
+
+        names: dict[str, None] = {}
+        for column in self.columns:
+            again = (f"{column}_{place}" for place in count(2))
+            names[column if column not in names else next(one for one in again if one not in names)] = None
+        cells = zip(*self.rows, strict=True) if self.rows else ([] for _ in names)
+        return Frame({name: infer_column(list(values)) for name, values in zip(names, cells, strict=True)})
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a pandas frame with nullable columns; see :meth:`frame`.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
+        return self.frame().to_pandas()
+
+    def to_polars(self) -> polars.DataFrame:
+        """Return a polars frame; see :meth:`frame`.
+
+        Raises:
+            MissingPackageError: polars is not installed.
+        """
+        return self.frame().to_polars()
+
+    def _view(self) -> View:
+        view = self.frame()._view()
+        said = (
+            f"The first {len(self.rows):,} rows of SQL" if self.truncated else f"{len(self.rows):,} rows of SQL"
+        )
+        return view._replace(title=said)
+
+
+@shown
 class ArchiveInfo(NamedTuple):
     """The contents, sizes and versions of a file.
 
@@ -59,6 +109,7 @@ class ArchiveInfo(NamedTuple):
     level_bytes: int = 0
 
 
+@shown
 class RecoveryReport(NamedTuple):
     """How many points were stored, the runs that became interrupted, and what still waits.
 

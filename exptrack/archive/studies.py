@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection
 from exptrack.extras import require_optuna
+from exptrack.listed import listed
 from exptrack.records import TrialState
 from exptrack.validation import check_choice, check_flag
 
@@ -150,12 +151,14 @@ class ArchiveStudies:
 
     # Reading and tending; needs no Optuna
 
+    @listed
     def studies(self) -> list[StudyInfo]:
         """List every study, the newest first. Needs no Optuna."""
         from exptrack.sweeps.store import list_studies
 
         return list_studies(self._connection)
 
+    @listed
     def trials(self, study: str, *states: TrialState) -> list[TrialRecord]:
         """List the trials of a study by number, or only those in the given states. Needs no Optuna.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from exptrack.archive.records import DeleteReport
 from exptrack.database.connection import Connection, Row, in_reading, in_section
+from exptrack.listed import listed
 from exptrack.runs import lookup
 from exptrack.times import seconds_of, utc_text
 
@@ -65,6 +66,7 @@ class ArchiveTrash:
 
         return tuple(restore_runs(self._connection, run_ids))
 
+    @listed
     def list_trash(self) -> list[TrashedRun]:
         """List the runs in the trash, those that were moved there last first."""
         from exptrack.runs.trash import list_trash

@@ -20,6 +20,7 @@ from exptrack.metrics.writer import drain_all
 from exptrack.plain import short_repr
 from exptrack.records import Artifact
 from exptrack.runs.events import REWIND_EVENT
+from exptrack.shown import shown
 from exptrack.times import moment
 from exptrack.validation import check_direction, check_name, check_step
 
@@ -44,6 +45,7 @@ REWINDS_OF_RUN = f"SELECT happened_at, data FROM event WHERE run = ? AND kind = 
 HELD_OUT = (frozenset(["val", "valid", "validation", "dev", "eval"]), frozenset(["test"]))
 
 
+@shown
 class Checkpoint(NamedTuple):
     """A version of an artifact that has a step, and the value of a metric there.
 
@@ -55,6 +57,7 @@ class Checkpoint(NamedTuple):
     is_best: bool
 
 
+@shown
 class CheckpointList(NamedTuple):
     """The checkpoints of a run, judged by a metric; None if the run has no metric to judge them by."""
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from exptrack.artifacts.aliases import Label, find_version, read_label
 from exptrack.artifacts.listing import (
@@ -41,7 +41,11 @@ from exptrack.records import Artifact, ArtifactUse
 from exptrack.runs.data import DeclaredData, find_runs_of_data, read_data
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.lookup import resolve_run
+from exptrack.shown import shown
 from exptrack.validation import check_name, check_step
+
+if TYPE_CHECKING:
+    from exptrack.markup.notebook import View
 
 LEAST_HASH_CHARS = len("sha256:") + 6
 HASH_END = "g"  # sorts after every hex digit
@@ -87,6 +91,7 @@ ON CONFLICT DO NOTHING
 """
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class UsedArtifact:
     """An artifact that a run uses: its record, and methods that read its content."""
@@ -108,6 +113,15 @@ class UsedArtifact:
     def export(self, target: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the artifact to a file or folder; see :meth:`ArtifactStore.export`."""
         return self._store.export(self.artifact.name, target, self.artifact.version, overwrite=overwrite)
+
+    def _view(self) -> View:
+        from exptrack.artifacts.pictures import draw_pictures
+        from exptrack.markup.notebook import view_record
+
+        one = self.artifact
+        pictures = draw_pictures(self._store, [one]) if (one.media_type or "").startswith("image/") else []
+        view = view_record(one, title=f"{one.name} of run {one.run_id}")
+        return view._replace(parts=[*pictures, *view.parts])
 
 
 @in_reading

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from exptrack.records import Artifact, ArtifactUse
 from exptrack.runs.data import DeclaredData
+from exptrack.shown import shown
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class ArtifactFile:
     """A file or a folder inside an artifact that is a folder; a folder has no `size_bytes` and no `hash`."""
@@ -18,6 +20,7 @@ class ArtifactFile:
     hash: str | None
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class Lineage:
     """The uses of artifacts that led to a run, an artifact or a use of data, and those that followed from it.
@@ -34,6 +37,7 @@ class Lineage:
     data: tuple[DeclaredData, ...] = ()
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class RemovalReport:
     """The versions of an artifact that a call removed; the file shrank by `file_bytes`."""
@@ -45,6 +49,7 @@ class RemovalReport:
     file_bytes: int
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class RunStorage:
     """The space that a run's artifacts take in the file.
@@ -60,6 +65,7 @@ class RunStorage:
     shared_bytes: int
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class GcReport:
     """The bytes that ``gc_artifacts`` removed; the file shrank by `file_bytes`."""

@@ -51,13 +51,16 @@ from exptrack.errors import (
     InvalidValueError,
     warn,
 )
+from exptrack.listed import listed
 from exptrack.plain import MAX_PATH_CHARS, is_text, short_repr
 from exptrack.records import FOLDER_TYPE, Artifact
 from exptrack.runs.lookup import resolve_run
+from exptrack.shown import shown
 from exptrack.times import read_time, utc_text
 from exptrack.validation import check_flag, check_name, check_step, check_text, check_whole
 
 if TYPE_CHECKING:
+    from exptrack.markup.notebook import View
     from exptrack.media.thumbnails import Thumbnail
 
 FILE_MODE = 0o644  # for artifacts that were stored without a mode
@@ -98,6 +101,7 @@ class ArtifactReader(io.BufferedReader):
         )
 
 
+@shown
 class ArtifactStore(CheckpointChoice):
     """The artifacts of one run: store content under a name, read it, restore it, remove it.
 
@@ -114,6 +118,16 @@ class ArtifactStore(CheckpointChoice):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (self._connection, self.run_id)
+
+    def __repr__(self) -> str:
+        return f"<ArtifactStore of run {self.run_id}>"
+
+    def _view(self) -> View:
+        from exptrack.artifacts.pictures import draw_artifacts
+        from exptrack.markup.notebook import View
+
+        found = self.list_artifacts()
+        return View(f"{len(found):,} artifacts of run {self.run_id}", draw_artifacts(self, found))
 
     @classmethod
     def for_run(cls, run_id: str) -> ArtifactStore:
@@ -155,9 +169,9 @@ class ArtifactStore(CheckpointChoice):
         said = Registration(name, kind, metadata, aliases=aliases, description=description)
         if is_text(content):
             data = check_text(content, f"artifact {name!r}").encode("utf-8")
-            return self.register(said._replace(is_text=True), data)
+            return self._register(said._replace(is_text=True), data)
         own_files.require_foreign_file(content)
-        return self.register(said, guard_content(content))
+        return self._register(said, guard_content(content))
 
     def register_file(
         self,
@@ -182,7 +196,7 @@ class ArtifactStore(CheckpointChoice):
         """
         with open_for_reading(path) as source:
             said = Registration(name, kind, metadata, False, guess_type(path), None, aliases, description)
-            return self.register(said, ByteCount(progress, file_size(source)).blocks(source))
+            return self._register(said, ByteCount(progress, file_size(source)).blocks(source))
 
     def register_checkpoint(
         self,
@@ -208,7 +222,7 @@ class ArtifactStore(CheckpointChoice):
         if os.path.isdir(decode_path(path)):
             return self._register_folder(said, path, progress)
         with open_for_reading(path) as source:
-            return self.register(said, ByteCount(progress, file_size(source)).blocks(source))
+            return self._register(said, ByteCount(progress, file_size(source)).blocks(source))
 
     def register_dir(
         self,
@@ -234,11 +248,7 @@ class ArtifactStore(CheckpointChoice):
         said = Registration(name, kind, metadata, aliases=aliases, description=description)
         return self._register_folder(said, path, progress)
 
-    def register(self, said: Registration, content: object, *, time: datetime | float | None = None) -> str:
-        """Store content that is not a folder, as `said` describes it, and return its hash. Commits.
-
-        `time` is when it was registered, a datetime or seconds since 1970; the default is now.
-        """
+    def _register(self, said: Registration, content: object, time: datetime | float | None = None) -> str:
         at = None if time is None else utc_text(read_time(time, "time"))
         said, metadata = self._check_registration(said)
         own_files.require_foreign_file(content)  # it would grow while it is read
@@ -421,6 +431,7 @@ class ArtifactStore(CheckpointChoice):
     def _open_entry(self, row: Row, entry: Row) -> StoredBlob:
         return StoredBlob(self._connection, entry["blob"], f"{entry['path']} of {self._describe(row)}")
 
+    @listed
     @in_reading
     @decoding_rows
     def list_files(self, name: str, version: int | None = None) -> list[ArtifactFile]:
@@ -434,6 +445,7 @@ class ArtifactStore(CheckpointChoice):
             entries = self._read_entries(self._get(name, version))
         return [ArtifactFile(e["path"], e["mode"], e["size_bytes"], e["hash"]) for e in entries]
 
+    @listed
     @decoding_rows
     def list_artifacts(self) -> list[Artifact]:
         """List every version of every artifact of the run, by name."""
@@ -525,6 +537,16 @@ class ArtifactStore(CheckpointChoice):
             is_folder = entry["blob"] is None
             pieces = None if is_folder else count.pieces(self._open_entry(row, entry))
             yield entry["path"], entry["mode"], pieces
+
+
+def register_content(
+    store: ArtifactStore, said: Registration, content: object, *, time: datetime | float | None = None
+) -> str:
+    """Store content that is not a folder, as `said` describes it, and return its hash. Commits.
+
+    `time` is when it was registered, a datetime or seconds since 1970; the default is now.
+    """
+    return store._register(said, content, time)
 
 
 def _unpickle(connection: Connection, run_id: str) -> ArtifactStore:

@@ -7,12 +7,16 @@ such as ``a[0]``, is found before the element.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exptrack.config.tree import ConfigValue, copied, copied_tree, encode_canonical, type_name
 from exptrack.errors import ConfigError, ConfigKeyError
-from exptrack.keypath import join_path, path_of, split_index, split_path
+from exptrack.keypath import flatten_map, join_path, path_of, split_index, split_path
 from exptrack.plain import is_text, short_repr
+from exptrack.shown import show_as_html
+
+if TYPE_CHECKING:
+    from exptrack.markup.notebook import View
 
 MAX_SUGGESTED = 10_000  # keys among which the one that was meant is looked for
 SHOWN_KEYS = 5
@@ -185,6 +189,13 @@ class ConfigReading:
 
     def _describe_missing(self, path: str) -> str:
         return f"the config has no key {path!r}; {suggest_path(self._tree(), path)}"
+
+    _repr_html_ = show_as_html
+
+    def _view(self) -> View:
+        from exptrack.markup.notebook import View, draw_map
+
+        return View(type(self).__name__, draw_map(flatten_map(self._shown_tree())))
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return the value at a dotted path, or `default` if there is none."""

@@ -19,12 +19,14 @@ from exptrack.exporters.report_page import make_page
 from exptrack.new_files import write_new_file
 from exptrack.own_files import require_foreign
 from exptrack.plain import read_names, read_path, short_repr
+from exptrack.shown import shown
 from exptrack.validation import check_name, check_text
 
 MOST_CHOSEN = 50  # metrics
 MOST_TITLE_CHARS = 200
 
 
+@shown
 class Report(NamedTuple):
     """What a report shows. `runs` is how many match; `listed` and `drawn` are in the table, and have curves.
 

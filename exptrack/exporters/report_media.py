@@ -7,7 +7,6 @@ them together stay below a limit. What is left out is told.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,9 +15,9 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from exptrack import Archive, Artifact, ExptrackError, MissingPackageError
-from exptrack.exporters.report_chart import draw_histogram
-from exptrack.exporters.report_markup import cut, element, write_count
-from exptrack.exporters.report_parts import fill_table, head, isolate, number_cell, setting_cell
+from exptrack.markup.chart import draw_histogram
+from exptrack.markup.elements import cut, element, write_count
+from exptrack.markup.parts import data_image, fill_table, head, isolate, number_cell, setting_cell
 
 SVG = "image/svg+xml"
 THUMBNAIL_SIZE = 256
@@ -137,14 +136,9 @@ def _draw_picture(picture: Picture, label: Label) -> Element:
     scale = 1
     if None not in sizes and max(filter(None, sizes), default=SMALL + 1) <= SMALL:
         scale = max(1, 2 * SMALL // max(filter(None, sizes)))
-    width, height = (None if size is None else str(size * scale) for size in sizes)
-    image = element(
-        "img",
-        src=f"data:{picture.media_type};base64,{base64.b64encode(picture.data).decode()}",
-        alt=f"{artifact.name} of run {artifact.run_id}{_at_step(artifact)}",
-        width=width,
-        height=height,
-    )
+    width, height = (None if size is None else size * scale for size in sizes)
+    alt = f"{artifact.name} of run {artifact.run_id}{_at_step(artifact)}"
+    image = data_image(picture.data, picture.media_type, alt, width, height)
     return element("figure", image, _caption(artifact, label), class_="small" if scale > 1 else None)
 
 

@@ -16,9 +16,10 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from exptrack import Buckets, __version__
-from exptrack.exporters.report_chart import MOST_BANDS, choose_looks, draw_chart, draw_swatch, read_means
 from exptrack.exporters.report_contents import Contents, MetricReport, MetricValues, RunRow, plain_name
-from exptrack.exporters.report_markup import (
+from exptrack.exporters.report_media import Media, draw_media
+from exptrack.markup.chart import MOST_BANDS, choose_looks, draw_chart, draw_swatch, read_means
+from exptrack.markup.elements import (
     cut,
     element,
     serialize,
@@ -28,8 +29,8 @@ from exptrack.exporters.report_markup import (
     write_setting,
     write_time,
 )
-from exptrack.exporters.report_media import Media, draw_media
-from exptrack.exporters.report_parts import (
+from exptrack.markup.parts import (
+    SIGNS,
     fill_table,
     head,
     isolate,
@@ -42,7 +43,6 @@ from exptrack.exporters.report_parts import (
 )
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-SIGNS = {"completed": "✓", "running": "●", "failed": "✕", "interrupted": "■", "pruned": "✂"}
 BETTER = {"min": "lower is better", "max": "higher is better"}
 BEST_OF = {"min": "least", "max": "greatest"}
 KEY_COLUMNS = 6  # in the table of runs; the section on configs has all that differ

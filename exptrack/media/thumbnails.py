@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 from exptrack.errors import ExptrackError, InvalidValueError
 from exptrack.extras import require
 from exptrack.media.images import HEAD_BYTES, PILLOW_FORMATS, PNG, SVG, recognise_image
+from exptrack.shown import shown
 
 MAX_PIXELS = 50_000_000  # of an image that is decoded: 200 MB
 MAX_SIZE = 2_048  # pixels of a thumbnail's longer side
@@ -22,6 +23,7 @@ LOSSY = ("image/jpeg", WEBP)
 QUALITY = 80
 
 
+@shown
 class Thumbnail(NamedTuple):
     """A small picture: the bytes of a PNG or WebP file, and its width and height in pixels."""
 

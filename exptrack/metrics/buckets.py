@@ -20,15 +20,18 @@ from exptrack.metrics.levels import has_levels, read_columns
 from exptrack.metrics.series import SERIES_OF, check_range, float_array, int_array
 from exptrack.metrics.summary import LEVEL_POINTS, may_have_levels
 from exptrack.metrics.writer import drain_all
+from exptrack.shown import shown
 from exptrack.validation import check_name, check_whole
 
 if TYPE_CHECKING:
+    from exptrack.markup.notebook import View
     from exptrack.metrics.series import FloatArray, IntArray
 
 MAX_BUCKETS = 100_000
 MANY_BUCKETS = 128  # of fewer, half would be missed
 
 
+@shown
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Buckets:
     """A downsampled series: what each bucket of equal width along an axis holds.
@@ -54,6 +57,11 @@ class Buckets:
     def __repr__(self) -> str:
         unit = {"step": " steps", "time": " s"}.get(self.by, f" of {self.by!r}")
         return f"<Buckets {self.name!r} of run {self.run_id}: {len(self):,} of {self.width:,}{unit}>"
+
+    def _view(self) -> View:
+        from exptrack.markup.notebook import View, draw_curves
+
+        return View(f"{self.name} of run {self.run_id}: {len(self):,} buckets", draw_curves(self.name, [self]))
 
     @property
     def starts(self) -> IntArray | FloatArray:

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
@@ -32,7 +32,12 @@ from exptrack.metrics.levels import has_levels, read_columns, read_level
 from exptrack.metrics.series import check_range
 from exptrack.metrics.summary import may_have_levels
 from exptrack.plain import short_repr
+from exptrack.shown import shown
 from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_number, check_whole
+
+if TYPE_CHECKING:
+    from exptrack.markup.elements import Child
+    from exptrack.markup.notebook import View
 
 LEAST_S = 0.001
 RANGES_A_BUCKET = 2  # at the first look along an axis that is not the key
@@ -46,7 +51,8 @@ WHERE n.name IN (SELECT value FROM json_each(:names)) AND s.run IN (SELECT value
 """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@shown
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Curves:
     """Downsampled metrics of several runs, with buckets of one width that begin at multiples of it.
 
@@ -67,6 +73,23 @@ class Curves:
 
     def __getitem__(self, place: int) -> Buckets:
         return self.curves[place]
+
+    def __repr__(self) -> str:
+        return f"<Curves by {self.by}: {len(self.curves):,} of width {self.width:,}>"
+
+    def _view(self) -> View:
+        from exptrack.markup.notebook import MOST_CHARTS, View, draw_curves
+        from exptrack.markup.parts import paragraph
+
+        by_name: dict[str, list[Buckets]] = {}
+        for curve in self.curves:
+            by_name.setdefault(curve.name, []).append(curve)
+        parts: list[Child] = []
+        for name, curves in list(by_name.items())[:MOST_CHARTS]:
+            parts += [paragraph(name), *draw_curves(name, curves)]
+        left_out = len(by_name) - MOST_CHARTS
+        parts.append(paragraph(f"… and {left_out:,} metrics more") if left_out > 0 else None)
+        return View(f"{len(self.curves):,} curves by {self.by}", parts)
 
 
 class RunAddress(NamedTuple):

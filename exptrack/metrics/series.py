@@ -25,13 +25,17 @@ from exptrack.database.connection import Connection, Parameters
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import MissingPackageError
 from exptrack.extras import require
+from exptrack.frames import Column, Table, TableMaker
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_names
+from exptrack.shown import shown
 from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_step
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
+
+    from exptrack.markup.notebook import View
 
     IntArray: TypeAlias = NDArray[numpy.int64]
     FloatArray: TypeAlias = NDArray[numpy.float64]
@@ -71,8 +75,9 @@ class Buffer(Protocol):
 Buffers: TypeAlias = tuple[Buffer, Buffer, Buffer]  # steps, values, seconds since the run's start
 
 
+@shown
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Series:
+class Series(TableMaker):
     """The points of one metric of one run as columns of equal length, ordered by step.
 
     Repetitions of a step are in the order of logging. NaN among the values was logged as NaN.
@@ -121,6 +126,16 @@ class Series:
             "value": self._values.tolist(),
             "time_s": self._times.tolist(),
         }
+
+    def _make_table(self) -> Table:
+        kinds = {"step": "int", "value": "float", "time_s": "float"}
+        return {name: Column(kinds[name], cells) for name, cells in self.lists().items()}
+
+    def _view(self) -> View:
+        from exptrack.markup.notebook import View, draw_curves, gather_points
+
+        points = gather_points(self.run_id, self._steps.tolist(), self._values.tolist())
+        return View(f"{self.name} of run {self.run_id}: {len(self):,} points", draw_curves(self.name, [points]))
 
     def buffers(self) -> dict[str, memoryview[Any]]:
         """Return the columns of :meth:`lists` as views of int64 and float64: no copy, no numpy."""

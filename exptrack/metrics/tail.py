@@ -12,6 +12,7 @@ from exptrack.errors import InvalidValueError, RunNotFoundError
 from exptrack.metrics.series import Buffers, Series, collect_in_python, read_points
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import short_repr
+from exptrack.shown import shown
 from exptrack.times import moment
 from exptrack.validation import INT64_MAX, INT64_MIN, check_text
 
@@ -30,6 +31,7 @@ WHERE series = :series AND (step, seq) > (:step, :seq) ORDER BY step, seq
 """
 
 
+@shown
 class Update(NamedTuple):
     """New points of one series. If `replaces` is true, they are all its points: drop those read before."""
 
@@ -61,6 +63,10 @@ class Tail:
         self._names = None if names is None else frozenset(names)
         # By series (run id and name): how many points were read, and the key of the last of them.
         self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
+
+    def __repr__(self) -> str:
+        what = "all metrics" if self._names is None else f"{len(self._names):,} metrics"
+        return f"<Tail of {what} of {len(self._run_ids):,} runs>"
 
     @property
     def cursor(self) -> str:

@@ -22,6 +22,7 @@ from exptrack.portable.digest import (
     read_content,
 )
 from exptrack.portable.foreign import look_at_source, open_source
+from exptrack.shown import shown
 
 POINTS_OF_RUNS = """
 SELECT r.run_id, (SELECT coalesce(sum(s.count), 0) FROM metric_series AS s WHERE s.run = r.id) FROM run AS r
@@ -42,6 +43,7 @@ WORDS = {
 }
 
 
+@shown
 class ArtifactRef(NamedTuple):
     """A version of an artifact, with the hash of its bytes."""
 
@@ -51,6 +53,7 @@ class ArtifactRef(NamedTuple):
     hash: str
 
 
+@shown
 class DifferingRun(NamedTuple):
     """A run of which two archives say different things: which things, and how many points each has."""
 
@@ -60,6 +63,7 @@ class DifferingRun(NamedTuple):
     points_b: int
 
 
+@shown
 class ArchiveDiff(NamedTuple):
     """What is in one of two archives and not in the other; `same` is true if their contents are equal."""
 
@@ -80,6 +84,7 @@ class ArchiveDiff(NamedTuple):
 
     @property
     def same(self) -> bool:
+        """Whether both files have the same content."""
         return self.digest_a == self.digest_b
 
 

@@ -33,6 +33,7 @@ from exptrack.portable.run_copier import MiscountError, RunCopier
 from exptrack.portable.run_rows import RunRows, read_runs
 from exptrack.portable.snapshot import WRITABLE, mode_of, require_free_name
 from exptrack.query.views import create_view
+from exptrack.shown import shown
 
 TRIES = 5  # to read runs that other processes change meanwhile
 
@@ -55,6 +56,7 @@ UID_OF_STUDY = "SELECT uid FROM study WHERE name = ?"
 USER_VIEWS = "SELECT name, fields FROM user_view ORDER BY name"
 
 
+@shown
 class ExtractReport(NamedTuple):
     """A file that was extracted. `left_out` lists the runs that are damaged, and why."""
 
@@ -68,6 +70,7 @@ class ExtractReport(NamedTuple):
 
     @property
     def ok(self) -> bool:
+        """Whether nothing was left out."""
         return not self.left_out
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeAlias
 
 from exptrack.database.failures import DAMAGE
+from exptrack.shown import shown
 
 # Called with a part, how much of it is done and how much there is.
 Tell: TypeAlias = Callable[[str, int, int], None]
@@ -19,6 +20,7 @@ def telling(tell: Tell | None, part: str) -> Callable[[int, int], None] | None:
     return None if tell is None else partial(tell, part)
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A problem that ``verify`` found: in which part, where, and what is wrong."""

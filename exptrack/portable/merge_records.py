@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from exptrack.shown import shown
 
+
+@shown
 class Fork(NamedTuple):
     """A part of the run `of` that went on by itself in a copy of its file, and is the run `run_id` now."""
 
@@ -12,6 +15,7 @@ class Fork(NamedTuple):
     run_id: str
 
 
+@shown
 class LeftOut(NamedTuple):
     """A thing that was not taken, and why. `what` is the id of a run, or says what else it is."""
 
@@ -19,6 +23,7 @@ class LeftOut(NamedTuple):
     reason: str
 
 
+@shown
 class MergedFile(NamedTuple):
     """What one file brought. Runs are named by their ids, studies by their names.
 
@@ -40,6 +45,7 @@ class MergedFile(NamedTuple):
     left_out: tuple[LeftOut, ...] = ()
 
 
+@shown
 class MergeReport(NamedTuple):
     """What a merge did, or would do, file by file; `ok` is true if nothing was left out.
 
@@ -52,4 +58,5 @@ class MergeReport(NamedTuple):
 
     @property
     def ok(self) -> bool:
+        """Whether nothing was left out of any file."""
         return not any(one.left_out for one in self.files)

@@ -36,6 +36,7 @@ from exptrack.portable.file_seal import DELETE_SEAL, INSERT_SEAL, count_own_rows
 from exptrack.portable.findings import Problem, Tell, telling
 from exptrack.portable.snapshot import require_free_name
 from exptrack.portable.verification import VerifyReport, prove
+from exptrack.shown import shown
 from exptrack.times import utc_text
 from exptrack.validation import check_flag, check_function
 
@@ -46,6 +47,7 @@ DELETE_JOURNALS = "DELETE FROM metric_journal"
 DELETE_WRITERS = "DELETE FROM blob_writer"
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class PackReport:
     """A packed archive: its size, what it holds, and the digests by which others know that it is the same file.

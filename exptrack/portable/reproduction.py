@@ -27,10 +27,12 @@ from exptrack.known_secrets import REDACTED
 from exptrack.portable.git_tree import find_repository, write_commit
 from exptrack.query.run_parts import read_environment_of
 from exptrack.runs.lookup import resolve_run
+from exptrack.shown import shown
 
 CODE_OF_RUN = "SELECT vcs_commit, vcs_dirty, host FROM run WHERE id = ?"
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class Reproduction:
     """The code of a run as it was written to `folder`, and what it ran in.

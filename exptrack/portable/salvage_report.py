@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from exptrack.shown import shown
 
+
+@shown
 @dataclass(frozen=True, slots=True)
 class SalvagedRun:
     """A run of a damaged archive as it is in the new one. `missing` says in words what of it is not there.
@@ -30,6 +33,7 @@ class SalvagedRun:
         return not self.missing
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class SalvageReport:
     """What came out of a damaged archive.

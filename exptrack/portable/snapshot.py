@@ -25,11 +25,13 @@ from exptrack.database.places import SIDE_ENDINGS, find_owner_of_side_file
 from exptrack.errors import ArchiveIOError, ExportError
 from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.waiting import list_waiting_journals
+from exptrack.shown import shown
 from exptrack.validation import check_function
 
 WRITABLE = 0o600  # at least, where an archive is made of a part of one that may be on a read-only medium
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class BackupReport:
     """A copy of an archive. `waiting` names journals of ended processes whose points are not in it."""

@@ -28,11 +28,13 @@ from exptrack.portable.foreign import open_source
 from exptrack.portable.pack import prove_draft
 from exptrack.portable.snapshot import require_free_name
 from exptrack.query.views import create_view
+from exptrack.shown import shown
 from exptrack.validation import check_function
 
 USER_VIEWS = "SELECT name, fields FROM user_view ORDER BY name"
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class UnpackReport:
     """An archive that was unpacked: its size and what it holds. `content` is the digest of what it says."""

@@ -27,6 +27,7 @@ from exptrack.query.page_views import TABLE as PAGE_VIEWS
 from exptrack.query.views import find_changed_views
 from exptrack.records import Waiting
 from exptrack.runs.row_sums import OF_GROUP, sum_all
+from exptrack.shown import shown
 from exptrack.threads import Helper
 from exptrack.times import moment
 from exptrack.validation import check_function
@@ -62,6 +63,7 @@ FROM blob_writer AS w LEFT JOIN blob AS b ON b.id = w.blob
 """
 
 
+@shown
 class VerifyReport(NamedTuple):
     """How much ``verify`` checked, and the problems that it found; `ok` is true if there are none.
 
@@ -77,6 +79,7 @@ class VerifyReport(NamedTuple):
 
     @property
     def ok(self) -> bool:
+        """Whether no problem was found."""
         return not self.problems
 
 

@@ -18,6 +18,7 @@ from exptrack.query.conditions import FACTS, STATE_WORDS, And, Field, comparison
 from exptrack.query.names import check_field_exists, check_names_exist
 from exptrack.query.parser import KEYWORDS, MAX_CHARS, parse_columns, parse_field, parse_filter, parse_order
 from exptrack.query.vocabulary import SPANS, find_fields, find_types, find_values
+from exptrack.shown import shown
 from exptrack.validation import check_text
 
 FIELD_KINDS = ("fact", "config", "metric", "attribute")
@@ -65,6 +66,7 @@ STATES: dict[str, dict[str, str]] = {
 }
 
 
+@shown
 class Completion(NamedTuple):
     """A text that could stand at the cursor, in place of what lies from `start` to `end`.
 
@@ -77,6 +79,7 @@ class Completion(NamedTuple):
     end: int
 
 
+@shown
 class FilterHelp(NamedTuple):
     """What is wrong with a text, and where, and what could stand at the cursor, the best first.
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exptrack.artifacts.listing import read_artifacts, read_inputs
 from exptrack.config.exp_config import parse_stored_config
@@ -17,6 +17,7 @@ from exptrack.config.store import read_sources, read_stored_config
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError
+from exptrack.keypath import flatten_map
 from exptrack.metrics.nans import read_nan_steps
 from exptrack.metrics.store import read_summaries
 from exptrack.plain import short_repr
@@ -28,10 +29,15 @@ from exptrack.runs.attributes import read_attributes
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import RUNS_BY_ROW_ID, read_notes, resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
+from exptrack.shown import shown
 from exptrack.times import moment
 from exptrack.validation import check_whole
 
+if TYPE_CHECKING:
+    from exptrack.markup.notebook import View
 
+
+@shown
 @dataclass(frozen=True, slots=True)
 class RunDetail:
     """Everything about one run.
@@ -55,6 +61,24 @@ class RunDetail:
     attributes: dict[str, Any] = field(default_factory=dict)
     deleted_at: datetime | None = None
     nan_steps: dict[str, int] = field(default_factory=dict)
+
+    def _view(self) -> View:
+        from exptrack.markup.notebook import View, draw_fields, own_metrics
+
+        facts = {name: value for name, value in self.summary._as_row().items() if "metrics." not in name}
+        parts = {
+            "reason": self.summary.reason,
+            "config": flatten_map(self.config),
+            "metrics": own_metrics(self.metrics),
+            "artifacts": self.artifacts,
+            "notes": self.notes,
+            "attributes": self.attributes,
+            "inputs": self.inputs,
+            "events": self.events,
+            "environment": self.environment,
+            "traceback": self.traceback,
+        }
+        return View(f"Run {self.summary.name or self.summary.run_id}", draw_fields(facts | parts))
 
 
 @in_reading

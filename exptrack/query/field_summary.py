@@ -24,6 +24,7 @@ from exptrack.query.compiler import STATES, TRASHED
 from exptrack.query.conditions import Field
 from exptrack.query.fields import OF_RUNS, Values
 from exptrack.query.run_sets import COUNT_ALL, IS_MEMBER, mark
+from exptrack.shown import shown
 
 _NUMBER_KINDS = ("int", "float", "time")
 _TYPE_NAMES = {bool: "bool", str: "text", int: "int", float: "float", datetime: "time"}
@@ -95,6 +96,7 @@ GROUP BY v.metric
 """
 
 
+@shown
 class FieldInfo(NamedTuple):
     """A config key, metric or attribute that runs have; `name` is as a filter writes it.
 
@@ -117,6 +119,7 @@ class FieldInfo(NamedTuple):
         return self.numbers + self.others
 
 
+@shown
 class FieldSummary(NamedTuple):
     """How the values of a field are spread over runs.
 

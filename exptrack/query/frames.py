@@ -9,8 +9,8 @@ is NaN; what a run lacks is missing. Each column is named as a filter names its 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
@@ -19,7 +19,17 @@ from exptrack.errors import (
     InvalidValueError,
     MetricNotFoundError,
 )
-from exptrack.extras import require
+from exptrack.frames import (
+    Column,
+    Records,
+    Table,
+    import_pandas,
+    import_polars,
+    infer_column,
+    make_text_array,
+    to_dicts,
+)
+from exptrack.labels import check_label, label_runs
 from exptrack.metrics.series import check_names, read_in_bulk
 from exptrack.metrics.store import IS_SHOWN
 from exptrack.plain import read_elements, read_names
@@ -42,7 +52,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-RUN_IDS = f"SELECT id, run_id FROM run WHERE id {OF_RUNS}"
+NAMES_OF_RUNS = f"SELECT id, run_id, name FROM run WHERE id {OF_RUNS}"
 HEADS = f"""
 SELECT s.run, n.name, s.id, s.count
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
@@ -75,82 +85,19 @@ KINDS = {
     "seconds": "float",
     "number": "int",
 }
-KIND_OF_TYPE = {str: "text", int: "int", float: "float", bool: "bool", list: "list"}
-POLARS_TYPES = {"text": "String", "int": "Int64", "float": "Float64", "number": "Float64", "bool": "Boolean"}
-
-
-class Column(NamedTuple):
-    """Cells of one kind, or None: text, int, float, bool, time, list, or object for everything else.
-
-    A number is an int or a float that a column of floats holds exactly.
-    """
-
-    kind: str
-    cells: list[Any]
-
-
-Table: TypeAlias = dict[str, Column]
-Records: TypeAlias = list[dict[str, Any]]
 
 
 class Points(NamedTuple):
-    """Points as columns, one series after the other; `series` has each run id, metric and number of points."""
+    """Points as columns, one series after the other; `series` has each run, metric and number of points.
 
+    `head` names the column of runs: ``run_id``, or ``run`` if they are called by their names.
+    """
+
+    head: str
     series: list[tuple[str, str, int]]
     steps: Any
     values: Any
     times: Any
-
-
-class Frame:
-    """A table in memory, with named, typed columns, that becomes dicts, pandas or polars.
-
-    >>> frame = Frame({"number": Column("int", [0, 1]), "value": Column("float", [0.5, None])})
-    >>> frame.columns, len(frame), frame["value"]
-    (['number', 'value'], 2, [0.5, None])
-    >>> frame.to_dicts()
-    [{'number': 0, 'value': 0.5}, {'number': 1, 'value': None}]
-    """
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of the columns, in order."""
-        return list(self._table)
-
-    def __len__(self) -> int:
-        return len(next(iter(self._table.values())).cells) if self._table else 0
-
-    def __getitem__(self, column: str) -> list[Any]:
-        return list(self._table[check_text(column, "column")].cells)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self.to_dicts())
-
-    def __repr__(self) -> str:
-        return f"<Frame of {len(self):,} rows: {', '.join(self._table)}>"
-
-    def to_dicts(self) -> Records:
-        """Return a dict for each row, all with the same keys."""
-        return to_dicts(self._table)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return a pandas frame with nullable columns, like :meth:`exptrack.RunQuery.to_pandas`.
-
-        Raises:
-            MissingPackageError: pandas is not installed.
-        """
-        return table_to_pandas(self._table)
-
-    def to_polars(self) -> polars.DataFrame:
-        """Return a polars frame, like :meth:`exptrack.RunQuery.to_polars`.
-
-        Raises:
-            MissingPackageError: polars is not installed.
-        """
-        return table_to_polars(self._table)
 
 
 # Reading runs
@@ -229,28 +176,21 @@ def _make_column(field: Field, values: Values) -> Column:
     return Column(KINDS[kind], values)
 
 
-def infer_column(cells: list[Any]) -> Column:
-    """Make a column of the type that all cells have.
-
-    Ints and floats make a column of numbers, if a float equals each int. Other mixtures, and lists of lists,
-    make a column of objects.
-    """
-    types = {type(cell) for cell in cells} - {type(None)}
-    if types == {int, float} and all(cell is None or float(cell) == cell for cell in cells):
-        return Column("number", cells)
-    return Column(KIND_OF_TYPE.get(types.pop(), "object") if len(types) == 1 else "object", cells)
-
-
 # Reading points
 
 
-def read_point_table(connection: Connection, runs: Sequence[int], names: str | Iterable[str] | None) -> Points:
+def read_point_table(
+    connection: Connection, runs: Sequence[int], names: str | Iterable[str] | None, label: str
+) -> Points:
     """Read points of runs; see :meth:`exptrack.RunQuery.metrics_to_pandas`. Call inside a snapshot."""
-    return _read_points(connection, runs, None if names is None else check_names(names))
+    called = check_label(label)
+    return _read_points(connection, runs, None if names is None else check_names(names), called)
 
 
 @decoding_rows
-def _read_points(connection: Connection, runs: Sequence[int], checked: Sequence[str] | None) -> Points:
+def _read_points(
+    connection: Connection, runs: Sequence[int], checked: Sequence[str] | None, label: str
+) -> Points:
     wanted, sql = {"runs": json.dumps(list(runs))}, HEADS
     if checked is not None:
         metrics = {row["name"]: row["id"] for row in connection.all(METRIC_IDS, (json.dumps(checked),))}
@@ -258,7 +198,9 @@ def _read_points(connection: Connection, runs: Sequence[int], checked: Sequence[
             if name not in metrics:
                 raise MetricNotFoundError(name, str(connection.path))
         wanted["metrics"], sql = json.dumps(list(metrics.values())), CHOSEN_HEADS
-    run_ids = dict(connection.fold(RUN_IDS, {"runs": wanted["runs"]}, list))
+    found = connection.fold(NAMES_OF_RUNS, {"runs": wanted["runs"]}, list)
+    labels = label_runs({run_id: name for _run, run_id, name in found}, label)
+    called = {run: labels[run_id] for run, run_id, _name in found}
     places = {run: place for place, run in enumerate(runs)}
     heads = sorted(connection.fold(sql, wanted, list), key=lambda head: (places[head[0]], head[1]))
     series = json.dumps([head[2] for head in heads])
@@ -268,84 +210,23 @@ def _read_points(connection: Connection, runs: Sequence[int], checked: Sequence[
             f"{connection.path}: the number of points recorded for a series is wrong; run exptrack verify",
             path=str(connection.path),
         )
-    return Points([(run_ids[run], name, count) for run, name, _series, count in heads], steps, values, times)
+    series_of = [(called[run], name, count) for run, name, _series, count in heads]
+    return Points("run_id" if label == "id" else "run", series_of, steps, values, times)
 
 
 # Making frames
 
 
-def to_dicts(table: Table) -> Records:
-    """Make a dict for each row."""
-    return [dict(zip(table, row, strict=True)) for row in zip(*(c.cells for c in table.values()), strict=True)]
-
-
-def table_to_pandas(table: Table) -> pandas.DataFrame:
-    """Make a pandas frame of nullable columns."""
-    pd = _import_pandas()
-    columns = {name: _make_pandas_column(pd, column) for name, column in table.items()}
-    frame: pandas.DataFrame = pd.DataFrame(columns, copy=False)
-    return frame
-
-
-def _make_pandas_column(pd: Any, column: Column) -> Any:
-    kind, cells = column
-    if kind == "text":
-        return pd.array(cells, dtype="string")
-    if kind == "time":
-        return pd.array(cells, dtype="datetime64[us, UTC]")
-    if kind in ("list", "object"):
-        return pd.Series(cells, dtype=object)
-    import numpy
-
-    # A mask of its own keeps missing cells apart from NaN.
-    missing = numpy.fromiter((cell is None for cell in cells), bool, len(cells))
-    of, empty, dtype = {
-        "int": (pd.arrays.IntegerArray, 0, "int64"),
-        **dict.fromkeys(("float", "number"), (pd.arrays.FloatingArray, 0.0, "float64")),
-        "bool": (pd.arrays.BooleanArray, False, "bool"),
-    }[kind]
-    return of(numpy.array([empty if cell is None else cell for cell in cells], dtype), missing)
-
-
-def table_to_polars(table: Table) -> polars.DataFrame:
-    """Make a polars frame."""
-    pl = _import_polars()
-    frame: polars.DataFrame = pl.DataFrame([_make_polars_column(pl, *pair) for pair in table.items()])
-    return frame
-
-
-def _make_polars_column(pl: Any, name: str, column: Column) -> Any:
-    kind, cells = column
-    if kind in POLARS_TYPES:
-        dtype = getattr(pl, POLARS_TYPES[kind])
-    elif kind == "time":
-        dtype = pl.Datetime("us", "UTC")
-    elif kind == "list" and (inner := _find_inner_type(cells)) is not None:
-        dtype = pl.List(getattr(pl, inner))
-    else:
-        dtype = pl.Null if all(cell is None for cell in cells) else pl.Object
-    return pl.Series(name, cells, dtype=dtype)
-
-
-def _find_inner_type(lists: Sequence[list[Any] | None]) -> str | None:
-    """Return the polars type of the items of lists, or None if they have several types or are lists."""
-    types = {type(item) for one in lists if one is not None for item in one} - {type(None)}
-    if not types:
-        return "String"
-    return POLARS_TYPES.get(KIND_OF_TYPE.get(types.pop(), "")) if len(types) == 1 else None
-
-
 def points_to_pandas(points: Points) -> pandas.DataFrame:
     """Make a pandas frame of points."""
-    pd = _import_pandas()
+    pd = import_pandas()
     import numpy
 
     places = numpy.repeat(numpy.arange(len(points.series)), [count for _run, _name, count in points.series])
-    run_ids, names = (
-        pd.array([series[part] for series in points.series], dtype="string").take(places) for part in (0, 1)
-    )
+    run_ids = make_text_array(pd, [run for run, _name, _count in points.series]).take(places)
+    names = make_text_array(pd, [name for _run, name, _count in points.series]).take(places)
     columns = {
-        "run_id": run_ids,
+        points.head: run_ids,
         "name": names,
         "step": points.steps,
         "value": points.values,
@@ -357,14 +238,14 @@ def points_to_pandas(points: Points) -> pandas.DataFrame:
 
 def points_to_polars(points: Points) -> polars.DataFrame:
     """Make a polars frame of points."""
-    pl = _import_polars()
+    pl = import_polars()
     types = {"run_id": pl.String, "name": pl.String, "count": pl.Int64}
     heads = pl.DataFrame(points.series, schema=types, orient="row")
     places = heads.select(pl.int_range(pl.len()).repeat_by("count").explode()).to_series()
     columns = {"step": points.steps, "value": points.values, "time_s": points.times}
     frame: polars.DataFrame = pl.DataFrame(
         [
-            heads["run_id"].gather(places),
+            heads["run_id"].gather(places).alias(points.head),
             heads["name"].gather(places),
             *(
                 pl.Series(name, column.tolist(), dtype=pl.Int64 if name == "step" else pl.Float64)
@@ -373,11 +254,3 @@ def points_to_polars(points: Points) -> polars.DataFrame:
         ]
     )
     return frame
-
-
-def _import_pandas() -> Any:
-    return require("pandas", "pandas frames", "pandas")
-
-
-def _import_polars() -> Any:
-    return require("polars", "polars frames", "polars")

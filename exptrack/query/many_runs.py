@@ -28,6 +28,7 @@ from exptrack.runs.changes import add_tags, remove_tags
 from exptrack.runs.lease import renew_lease
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.runs.store import check_note, check_tags, insert_note
+from exptrack.shown import shown
 from exptrack.times import utc_text
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ WHERE id IN (SELECT value FROM json_each(?)) AND status = 'running' LIMIT 1
 """
 
 
+@shown
 class ChangeReport(NamedTuple):
     """The result of changing every run of a query.
 

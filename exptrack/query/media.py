@@ -17,6 +17,7 @@ from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.query.fields import OF_RUNS
 from exptrack.records import Artifact
+from exptrack.shown import shown
 
 CHUNK_RUNS = 500  # looked at by one statement
 MOST_NAMES = 10_000
@@ -64,6 +65,7 @@ WHERE a.id IN (SELECT value FROM json_each(?)) ORDER BY x.alias
 """
 
 
+@shown
 class ArtifactName(NamedTuple):
     """A name under which runs have artifacts: how many versions, and the kind and type of the newest."""
 
@@ -73,6 +75,7 @@ class ArtifactName(NamedTuple):
     versions: int
 
 
+@shown
 class ArtifactGrid(NamedTuple):
     """Artifacts of one name, by run and step.
 

@@ -21,6 +21,7 @@ from exptrack.database.row_sums import hash_row
 from exptrack.errors import ConflictError, InvalidValueError, NotFoundError
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import short_repr
+from exptrack.shown import shown
 from exptrack.times import moment, time_after, utc_text
 from exptrack.validation import check_name, check_text
 
@@ -34,6 +35,7 @@ INSERT OR REPLACE INTO page_view (name, path, changed_at, deleted_at, checksum) 
 """
 
 
+@shown
 class PageView(NamedTuple):
     """A named view of the page: the address that restores it, and when it was last saved.
 

@@ -11,6 +11,7 @@ from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import is_text, read_elements, short_repr
 from exptrack.query.conditions import STATE_WORDS, And, Condition, compare_fact
 from exptrack.records import RunStatus
+from exptrack.shown import shown
 from exptrack.times import is_moment, read_moment, utc_text
 from exptrack.validation import check_choice, check_name
 
@@ -34,6 +35,7 @@ class _FromClassOrFilter(Generic[_P]):
         return narrow
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class RunFilter:
     """A choice of runs; a run must meet every condition. Start with any method, then narrow with others.

@@ -28,6 +28,7 @@ from exptrack.records import (
 from exptrack.runs.attributes import read_attributes
 from exptrack.runs.lookup import resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
+from exptrack.shown import shown
 from exptrack.times import moment
 
 MOST_COUNTED = 10_000
@@ -81,6 +82,7 @@ INPUTS_FROM = f"{USE_COLUMNS} WHERE i.run = ? ORDER BY i.seq LIMIT ? OFFSET ?"
 ENVIRONMENT = "SELECT * FROM run_environment WHERE run = ?"
 
 
+@shown
 class RunHead(NamedTuple):
     """What the head of a page about a run shows.
 
@@ -103,6 +105,7 @@ class RunHead(NamedTuple):
     note_count: int
 
 
+@shown
 class RunConfig(NamedTuple):
     """The config of a run as it was given, and what set each key, by dotted path."""
 
@@ -110,6 +113,7 @@ class RunConfig(NamedTuple):
     sources: dict[str, ConfigSource]
 
 
+@shown
 class MetricPage(NamedTuple):
     """Metrics of a run, by name. Pass `after` to read on; it is None at the end."""
 
@@ -117,6 +121,7 @@ class MetricPage(NamedTuple):
     after: str | None
 
 
+@shown
 class RunEnvironment(NamedTuple):
     """What was seen of machine and code when a run started, and the traceback of what ended it."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunTrashedError
+from exptrack.listed import listed
 from exptrack.plain import read_elements, short_repr
 from exptrack.query import frames
 from exptrack.query.compiler import TRASHED
@@ -27,16 +28,16 @@ from exptrack.query.many_runs import ManyRuns
 from exptrack.query.names import check_field_exists, check_names_exist
 from exptrack.query.parser import parse_columns, parse_field, parse_filter, parse_order
 from exptrack.query.run_filter import RunFilter, check_filter_status
+from exptrack.query.run_frames import RunFrames
 from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection, check_place
 from exptrack.records import Artifact, RunSummary
 from exptrack.runs.lookup import id_of, read_runs, resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
+from exptrack.shown import shown
 from exptrack.validation import check_flag, check_name, check_step, check_text, check_whole
 
 if TYPE_CHECKING:
-    import pandas
-    import polars
-
+    from exptrack.markup.notebook import View
     from exptrack.query.field_summary import FieldInfo, FieldSummary
     from exptrack.query.media import ArtifactGrid, ArtifactName
 
@@ -48,6 +49,7 @@ SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?)) AND dele
 """
 
 
+@shown
 class Page(NamedTuple):
     """Some runs of a query. Pass `after` to get the next page; it is None if there is none."""
 
@@ -55,6 +57,7 @@ class Page(NamedTuple):
     after: SelectedRun | None
 
 
+@shown
 class Rows(NamedTuple):
     """Columns of some runs of a query, as dicts, and their row ids.
 
@@ -67,8 +70,9 @@ class Rows(NamedTuple):
     all_row_ids: array[int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunQuery(ManyRuns):
+@shown
+@dataclass(frozen=True, slots=True, repr=False)
+class RunQuery(ManyRuns, RunFrames):
     """Runs that satisfy conditions, in an order. :meth:`exptrack.Archive.runs` starts one.
 
     >>> from exptrack import Archive
@@ -208,6 +212,7 @@ class RunQuery(ManyRuns):
         """Return the first run, or None."""
         return next(iter(self.limit(1)), None)
 
+    @listed
     def list(self) -> list[RunSummary]:
         """Return all runs."""
         return list(self)
@@ -334,6 +339,7 @@ class RunQuery(ManyRuns):
             found = array("q", [one.run for one in selection.rows(wanted, skip=start)])
         return Rows(frames.read_records(self._connection, found, dead, columns), found, total, index)
 
+    @listed
     def fields(self) -> tuple[FieldInfo, ...]:
         """List the config keys, metrics and attributes of the runs: how many have each, and its range."""
         from exptrack.query.names import SOME_ATTRS
@@ -384,6 +390,7 @@ class RunQuery(ManyRuns):
 
     # Artifacts
 
+    @listed
     def artifact_names(self, *, kind: str | None = None) -> tuple[ArtifactName, ...]:
         """List the names under which the runs have artifacts, with the number of versions, by name.
 
@@ -400,6 +407,7 @@ class RunQuery(ManyRuns):
         runs = None if self._is_whole() else self._row_ids(find_dead_runs(self._connection))
         return tuple(media.read_names(self._connection, runs, kind))
 
+    @listed
     def artifacts(
         self,
         *,
@@ -476,87 +484,6 @@ class RunQuery(ManyRuns):
         runs = self._row_ids(find_dead_runs(self._connection))
         return media.read_grid(self._connection, runs, name, kind, steps, start, size)
 
-    # Frames
-
-    def to_dicts(
-        self, columns: Iterable[str] | None = None, *, statistic: str | Iterable[str] = "last"
-    ) -> frames.Records:
-        """Return a dict for each run, all with the same keys: facts, ``config.KEY`` and ``metrics.NAME``.
-
-        Facts are fields that every run has, such as ``status``.
-
-        `columns` are fields as in filters; the keys are their names as given, in this order. By default they
-        are the facts of a summary, then every config key and every metric of these runs. `statistic`
-        chooses the values of metrics in the default columns, one or several: ``"last"``, ``"max"``, …
-
-        Values have the types they have in the config. Times are aware datetimes, tags are a sorted list. A
-        value that a run lacks is None, and so is a null of its config. A metric whose value is NaN is NaN.
-
-        Raises:
-            FilterError: there is no such field, or the name of a key or metric is misspelled.
-        """
-        return frames.to_dicts(self._table(columns, statistic))
-
-    def to_pandas(
-        self, columns: Iterable[str] | None = None, *, statistic: str | Iterable[str] = "last"
-    ) -> pandas.DataFrame:
-        """Return a pandas frame with a row for each run; the columns are those of :meth:`to_dicts`.
-
-        Columns are nullable: ``Int64``, ``Float64``, ``boolean``, ``string``, times in UTC. A column of lists,
-        or of a config key with values of several types, is ``object`` and holds the values unchanged.
-
-        Raises:
-            FilterError: there is no such field, or the name of a key or metric is misspelled.
-            MissingPackageError: pandas is not installed.
-        """
-        return frames.table_to_pandas(self._table(columns, statistic))
-
-    def to_polars(
-        self, columns: Iterable[str] | None = None, *, statistic: str | Iterable[str] = "last"
-    ) -> polars.DataFrame:
-        """Return a polars frame with a row for each run; the columns are those of :meth:`to_dicts`.
-
-        Lists of one type become ``List``; a config key with values of several types becomes ``Object``.
-
-        Raises:
-            FilterError: there is no such field, or the name of a key or metric is misspelled.
-            MissingPackageError: polars is not installed.
-        """
-        return frames.table_to_polars(self._table(columns, statistic))
-
-    def metrics_to_pandas(self, names: str | Iterable[str] | None = None) -> pandas.DataFrame:
-        """Return a pandas frame with a row for each point: run_id, name, step, value, time_s.
-
-        `time_s` is seconds since the run's start. `names` chooses metrics; the default is all. Runs come in the
-        order of the query, their metrics by name, and points by step; points of one step in the order of
-        logging.
-
-        Raises:
-            MetricNotFoundError: no run of the archive has logged such a metric.
-            MissingPackageError: pandas is not installed.
-        """
-        return frames.points_to_pandas(self._points(names))
-
-    def metrics_to_polars(self, names: str | Iterable[str] | None = None) -> polars.DataFrame:
-        """Return a polars frame with a row for each point, like :meth:`metrics_to_pandas`."""
-        return frames.points_to_polars(self._points(names))
-
-    @in_reading
-    def _table(self, columns: Iterable[str] | None, statistic: str | Iterable[str]) -> frames.Table:
-        self._settle()
-        with self._connection.snapshot():
-            dead = find_dead_runs(self._connection)
-            runs, check = self._row_ids(dead), self._check_field
-            return frames.read_table(self._connection, runs, dead, columns, statistic, check)
-
-    @in_reading
-    def _points(self, names: str | Iterable[str] | None) -> frames.Points:
-        self._settle()
-        with self._connection.snapshot():
-            return frames.read_point_table(
-                self._connection, self._row_ids(find_dead_runs(self._connection)), names
-            )
-
     def _find_members(self, dead: Sequence[int]) -> Sequence[int]:
         """Return the row ids of the runs, in any order."""
         selection = Selection(self._connection, self._condition, self._order, dead)
@@ -564,3 +491,23 @@ class RunQuery(ManyRuns):
 
     def _row_ids(self, dead: Sequence[int]) -> array[int]:
         return Selection(self._connection, self._condition, self._order, dead).row_ids(self._limit)
+
+    # What a notebook shows
+
+    def __repr__(self) -> str:
+        asked = "some runs" if self._condition != EVERYTHING else "all runs"
+        most = "" if self._limit is None else f", at most {self._limit:,}"
+        return f"<RunQuery of {asked}{most} in {self._connection.path.name}>"
+
+    def _view(self) -> View:
+        from exptrack.markup.notebook import MOST_ROWS, View, draw_rows, read_row
+
+        self._settle()
+        total, page = self._read_first(MOST_ROWS)
+        return View(f"{total:,} runs", draw_rows([read_row(run) for run in page.runs], total, noun="run"))
+
+    @in_reading
+    def _read_first(self, most: int) -> tuple[int, Page]:
+        found = self._count()
+        total = found if self._limit is None else min(found, self._limit)
+        return total, self._read_page(min(most, total), None)

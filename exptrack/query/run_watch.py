@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.runs.ownership import find_dead_runs
+from exptrack.shown import shown
 
 SUMS = "SELECT id, rows_sum FROM run WHERE deleted_at IS NULL"
 POINTS_OF_RUNNING = """
@@ -21,6 +22,7 @@ WHERE r.status = 'running' GROUP BY s.run
 """
 
 
+@shown
 class ChangedRuns(NamedTuple):
     """The row ids of runs that are new, that have changed, and that are gone or in the trash."""
 
@@ -63,6 +65,9 @@ class RunWatch:
         settle()
         self._version = connection.read_version()
         self._state = self._read_state()
+
+    def __repr__(self) -> str:
+        return f"<RunWatch of {len(self._state.sums):,} runs in {self._connection.path.name}>"
 
     def read(self) -> ChangedRuns:
         """Return what has changed since the last call, or since the watch was made."""

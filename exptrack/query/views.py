@@ -26,6 +26,7 @@ from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import Field
 from exptrack.query.names import LOOKUPS
 from exptrack.query.parser import parse_field
+from exptrack.shown import shown
 from exptrack.validation import check_text
 
 MAX_NAME_CHARS = 64
@@ -71,6 +72,7 @@ SET_COLUMN = "(SELECT group_concat({word}, ', ') FROM {source} WHERE {test})"
 FIRST_COLUMNS = ("run_id", "name", "status", "started_at")
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class UserView:
     """A view that a user added to the file, with the names of its columns: none if a table it reads is gone."""

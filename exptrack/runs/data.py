@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
+from exptrack.shown import shown
 
 # Of a name and a reference, called j: where the digest begins, the reference before it, and what data is
 # called.
@@ -41,6 +42,7 @@ ORDER BY r.run_id, j.key
 """
 
 
+@shown
 class DeclaredData(NamedTuple):
     """Data that a run declared: its name, and the reference with the digest that the files had then."""
 

@@ -24,6 +24,7 @@ from exptrack.runs.lookup import RUN_COLUMNS
 from exptrack.runs.row_sums import changing_group, changing_group_attribute, changing_run
 from exptrack.runs.store import SET_GROUP, begin_group
 from exptrack.runs.trash import mark_as_trash, unmark_as_trash
+from exptrack.shown import shown
 from exptrack.times import moment, time_after, utc_text
 from exptrack.validation import check_name
 
@@ -67,6 +68,7 @@ SET_CREATION = "UPDATE run_group SET created_at = ? WHERE id = ?"
 RUNS_OF_GROUP = f"{RUN_COLUMNS}WHERE r.group_name = ? ORDER BY r.id"
 
 
+@shown
 class RunGroup(NamedTuple):
     """A group of runs; `runs` counts those outside the trash.
 

@@ -20,6 +20,7 @@ from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.lookup import RUN_COLUMNS, resolve_run, summarize_runs
 from exptrack.runs.row_sums import changing_run
 from exptrack.runs.store import begin_group
+from exptrack.shown import shown
 from exptrack.times import moment, utc_text
 
 IN_TRASH = f"{RUN_COLUMNS}WHERE r.deleted_at IS NOT NULL ORDER BY r.deleted_at DESC, r.id DESC"
@@ -28,6 +29,7 @@ MARK_RUN = "UPDATE run SET deleted_at = ? WHERE id = ?"
 TRASH_EVENT, RESTORE_EVENT = "trash", "restore"
 
 
+@shown
 class TrashedRun(NamedTuple):
     """A run in the trash, and when it was moved there."""
 

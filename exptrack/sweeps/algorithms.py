@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.extras import require_optuna
 from exptrack.plain import describe_error, is_text, plain, read_elements, read_items, short_repr
+from exptrack.shown import shown
 from exptrack.validation import check_name, check_whole
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def optuna_module(name: str) -> Any:
     return import_module(name)
 
 
+@shown
 @dataclass(frozen=True)
 class Sampler:
     """A sampler, which chooses the params of the next trial.
@@ -144,6 +146,7 @@ class Sampler:
         return built
 
 
+@shown
 @dataclass(frozen=True)
 class Pruner:
     """A pruner, which decides whether a trial is given up early.

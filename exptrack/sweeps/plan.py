@@ -21,6 +21,7 @@ from exptrack.config.exp_config import ExpConfig
 from exptrack.errors import InvalidValueError, SweepPlanError
 from exptrack.keypath import split_path
 from exptrack.plain import describe_error, plain, read_items, short_repr
+from exptrack.shown import shown
 from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
 from exptrack.times import seconds_of
 from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text, check_whole
@@ -36,6 +37,7 @@ MAX_STEPS = 10**15
 MAX_JOBS = 1000  # each is a process, with two open files and three threads of the sweep
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class Dimension:
     """The values of one parameter: a range of ``float`` or ``int``, or a ``choice`` of several.
@@ -116,6 +118,7 @@ class Dimension:
         return bound
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
     """A planned sweep: a space of parameters and how it is searched.

@@ -9,8 +9,10 @@ from shlex import quote
 from typing import Any
 
 from exptrack.records import TrialState
+from exptrack.shown import shown
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class SweepTrial:
     """A trial of a sweep that has just ended, and the best trial of the sweep so far.
@@ -26,6 +28,7 @@ class SweepTrial:
     tail: tuple[str, ...] = ()
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class SweepReport:
     """The trials of a sweep that one call ran.
@@ -41,6 +44,7 @@ class SweepReport:
     best_value: float | None
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
     """One trial of a study.
@@ -72,7 +76,14 @@ class TrialRecord:
             return None
         return (self.ended_at - self.started_at).total_seconds()
 
+    def _as_row(self) -> dict[str, Any]:
+        values = {"value": self.value} if len(self.values) < 2 else {"values": self.values}
+        params = {f"params.{name}": value for name, value in self.params.items()}
+        facts = {"duration_s": self.duration_s, "reason": self.reason, "run_id": self.run_id}
+        return {"number": self.number, "state": self.state, **values, **params, **facts}
 
+
+@shown
 @dataclass(frozen=True, slots=True)
 class StudyInfo:
     """One study in a list. `counts` is the number of its trials in each state.

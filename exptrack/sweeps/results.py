@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError, MissingPackageError
+from exptrack.frames import Column, Frame, Table, infer_column
 from exptrack.group_variance import describe_noise, rank_values, rate_groups, warn_of_noise
+from exptrack.listed import listed
 from exptrack.plain import read_elements, short_repr
-from exptrack.query.frames import Column, Frame, Table, infer_column
 from exptrack.records import TrialState
+from exptrack.shown import shown
 from exptrack.sweeps.algorithms import optuna_module
 from exptrack.sweeps.records import StudyInfo, TrialRecord, describe_unseen
 from exptrack.sweeps.store import (
@@ -32,6 +34,9 @@ from exptrack.validation import check_choice, check_name
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+
+    from exptrack.markup.elements import Child
+    from exptrack.markup.notebook import View
 
 # The last distribution of each param: with max(), SQLite takes the other columns from the row of the maximum.
 SPACE_OF = """
@@ -50,6 +55,7 @@ SEED = 0
 KINDS = {"FloatDistribution": "float", "IntDistribution": "int", "CategoricalDistribution": "choice"}
 
 
+@shown
 class StudyResults:
     """The results of a study at the moment it was read; from :meth:`exptrack.Archive.study_results`.
 
@@ -88,6 +94,25 @@ class StudyResults:
     def __repr__(self) -> str:
         return f"<StudyResults of {self.info.name!r}: {len(self.trials):,} trials>"
 
+    def _view(self) -> View:
+        from exptrack.markup.notebook import MOST_ROWS, View, draw_facts, draw_map, draw_rows, fold, read_row
+
+        info, best, front = self.info, self.best, self.best_trials
+        counts = ", ".join(f"{count:,} {state}" for state, count in info.counts.items() if count)
+        towards = zip(info.directions, self.metrics, strict=True)
+        facts: dict[str, Any] = {"objectives": [" ".join(one) for one in towards], "trials": counts or "none"}
+        if best is not None:
+            facts |= {"best value": info.best_value, "best trial": best.number}
+        newest = [read_row(trial) for trial in self.trials[: -MOST_ROWS - 1 : -1]]
+        parts: list[Child] = [draw_facts({**facts, "created_at": info.created_at})]
+        if best is not None:
+            parts.append(fold("best params", draw_map(best.params, "param")))
+        elif front:
+            rows = [read_row(trial) for trial in front[:MOST_ROWS]]
+            parts.append(fold("Pareto front", draw_rows(rows, len(front), noun="trial")))
+        parts.append(fold("trials, the newest first", draw_rows(newest, len(self.trials), noun="trial")))
+        return View(f"Study {self.name}", parts)
+
     @property
     def name(self) -> str:
         """The study's name."""
@@ -115,6 +140,7 @@ class StudyResults:
         return next((trial for trial in self.trials if trial.number == self.info.best_number), None)
 
     @property
+    @listed
     @decoding_rows
     def best_trials(self) -> list[TrialRecord]:
         """The best trial; with several objectives, the Pareto front.

@@ -24,10 +24,12 @@ from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.fixed_attributes import FixedAttributes
+from exptrack.frames import Frame
+from exptrack.listed import listed
 from exptrack.plain import attribute, plain, read_elements, read_items, reading, short_repr
-from exptrack.query.frames import Frame
 from exptrack.records import TrialState
 from exptrack.runs.trial_link import PROCESS_DIED, RETRY_MARK, TrialPruned, name_trial_run
+from exptrack.shown import shown
 from exptrack.sweeps.algorithms import Pruner, Sampler, check_limit
 from exptrack.sweeps.optuna_bridge import StudyFull, allow_stop, make_waiting_trial, row_of, silence_optuna
 from exptrack.sweeps.plan import check_jobs
@@ -72,11 +74,14 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
+    from exptrack.markup.notebook import View
+
 Objective: TypeAlias = "Callable[[Trial], float | Sequence[float]]"
 
 DIVERGED = "the objective returned NaN, which cannot be compared"
 
 
+@shown
 class Study(FixedAttributes):
     """A search over configs, kept in the archive under its name.
 
@@ -136,9 +141,13 @@ class Study(FixedAttributes):
     def __repr__(self) -> str:
         return f"<Study {self.name!r} in {self._connection.path.name}>"
 
+    def _view(self) -> View:
+        return self.results()._view()
+
     # Reading
 
     @property
+    @listed
     def trials(self) -> list[TrialRecord]:
         """All trials, by number."""
         self.fail_dead_trials()
@@ -150,14 +159,17 @@ class Study(FixedAttributes):
             self._core.require_present()
             return read_trials(self._connection, self._core.row, states or tuple(TrialState))
 
+    @listed
     def completed_trials(self) -> list[TrialRecord]:
         """Return the trials that ended with their values."""
         return self._read(TrialState.COMPLETE)
 
+    @listed
     def pruned_trials(self) -> list[TrialRecord]:
         """Return the trials that were given up early."""
         return self._read(TrialState.PRUNED)
 
+    @listed
     def failed_trials(self) -> list[TrialRecord]:
         """Return the trials that failed, each with its reason."""
         self.fail_dead_trials()
@@ -186,6 +198,7 @@ class Study(FixedAttributes):
         return self.trial(info.best_number)
 
     @property
+    @listed
     def best_trials(self) -> list[TrialRecord]:
         """The best trial; with several objectives, the Pareto front. See :attr:`StudyResults.best_trials`."""
         return self.results().best_trials

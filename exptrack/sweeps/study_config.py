@@ -14,6 +14,7 @@ from exptrack.config.encoding import encode_config
 from exptrack.config.exp_config import make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import is_mapping, read_names, short_repr
+from exptrack.shown import shown
 from exptrack.sweeps.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit
 from exptrack.validation import check_direction, check_name, check_whole
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 
+@shown
 @dataclass(frozen=True)
 class StudyConfig:
     """The config of a study.

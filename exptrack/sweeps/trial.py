@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import optuna
 
@@ -19,6 +19,7 @@ from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.fixed_attributes import FixedAttributes
 from exptrack.plain import is_text, plain, read_elements, short_repr
 from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial
+from exptrack.shown import shown
 from exptrack.sweeps.algorithms import MAX_WHOLE
 from exptrack.sweeps.optuna_bridge import put_together, row_of, take_apart
 from exptrack.sweeps.study_core import StudyCore
@@ -27,9 +28,13 @@ from exptrack.tracking.lifecycle import open_run
 from exptrack.tracking.run import Run
 from exptrack.validation import check_flag, check_name, check_number, check_step, check_text, check_whole
 
+if TYPE_CHECKING:
+    from exptrack.markup.notebook import View
+
 MAX_CHOICES = 100_000
 
 
+@shown
 class Trial(FixedAttributes):
     """One attempt of a study: it suggests params, takes reports and tells when to give up.
 
@@ -70,6 +75,11 @@ class Trial(FixedAttributes):
 
     def __repr__(self) -> str:
         return f"<Trial {self.number} of study {self._core.name!r}>"
+
+    def _view(self) -> View:
+        from exptrack.markup.notebook import View, draw_map
+
+        return View(f"Trial {self.number} of study {self._core.name}", draw_map(self.params, "param"))
 
     @property
     def optuna_trial(self) -> optuna.trial.Trial | optuna.trial.FrozenTrial:

@@ -30,6 +30,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from exptrack.sizes import format_size as format_size
 from exptrack.terminal.ascii import spell_out
 
 PIPED_WIDTH = 100_000
@@ -209,15 +210,6 @@ def format_duration(seconds: float) -> str:
 def format_count(number: int, noun: str) -> str:
     """Format a number with its noun, as "1 point" or "2,000 points"."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def format_size(count: float) -> str:
-    """Format a number of bytes in decimal units."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def format_age(moment: datetime) -> str:

@@ -19,6 +19,7 @@ from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError, RunNotFoundError
 from exptrack.fixed_attributes import FixedAttributes
 from exptrack.known_secrets import mask_secrets
+from exptrack.listed import listed
 from exptrack.plain import short_repr
 from exptrack.records import Event, Note
 from exptrack.runs.attributes import (
@@ -42,6 +43,7 @@ from exptrack.runs.store import (
     check_tags,
     insert_note,
 )
+from exptrack.shown import show_as_html
 from exptrack.times import moment, read_time, utc_text
 from exptrack.validation import check_name, check_text
 
@@ -52,6 +54,8 @@ SELECT_TAGS = "SELECT tag FROM run_tag WHERE run = ? ORDER BY tag"
 
 class Description(FixedAttributes):
     """The part of a run that describes it."""
+
+    _repr_html_ = show_as_html
 
     _NOUN: ClassVar[str] = "run"
     _CALLS: ClassVar[Mapping[str, str]] = {
@@ -243,10 +247,12 @@ class Description(FixedAttributes):
         return tuple(row["tag"] for row in self._connection.all(SELECT_TAGS, (self._run,)))
 
     @property
+    @listed
     def notes(self) -> tuple[Note, ...]:
         """The notes, oldest first."""
         return read_notes(self._connection, self._run)
 
+    @listed
     def read_events(self) -> tuple[Event, ...]:
         """Return the events of the run, oldest first."""
         return read_events(self._connection, self._run)

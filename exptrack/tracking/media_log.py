@@ -46,13 +46,14 @@ class _MediaDetails:
 
     def store(self, kind: str, encoded: Encoded) -> str:
         from exptrack.artifacts.registration import Registration
+        from exptrack.artifacts.store import register_content
 
         facts: dict[str, Any] = dict(encoded.facts)
         if self._caption is not None:
             facts["caption"] = self._caption
         said = Registration(self._name, kind, facts, encoded.is_text, encoded.media_type, self._step)
         named = said._replace(aliases=self._aliases, description=self._description)
-        return self._store.register(named, encoded.data)
+        return register_content(self._store, named, encoded.data)
 
 
 class MediaLog:

@@ -28,6 +28,7 @@ from exptrack.runs.attributes import StoredValue, check_attributes
 from exptrack.runs.events import check_facts
 from exptrack.runs.origin import check_start, make_code, make_environment
 from exptrack.runs.store import NewRun, check_data, check_note, check_optional_name, check_tags
+from exptrack.shown import shown
 from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, read_time, utc_text
 from exptrack.validation import (
     INT64_MAX,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 Columns: TypeAlias = tuple[list[int], list[int], list[float]]  # steps, milliseconds, values
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class RecordedArtifact:
     """An artifact of a :class:`RecordedRun`: a name, and either `content` or the `path` of a file or folder.
@@ -68,6 +70,7 @@ class RecordedArtifact:
     description: str | None = None
 
 
+@shown
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
     """A run that happened elsewhere or earlier, to give to :meth:`exptrack.Archive.record_runs`.

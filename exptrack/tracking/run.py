@@ -44,6 +44,7 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
+from exptrack.listed import listed
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own
 from exptrack.process import pages_folder
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from exptrack.artifacts.lineage import UsedArtifact
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.capture.system_metrics import SystemSampler
+    from exptrack.markup.notebook import View
     from exptrack.metrics.buckets import Buckets
     from exptrack.metrics.series import Series
 
@@ -137,6 +139,11 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id} in {self._connection.path.name}>"
+
+    def _view(self) -> View:
+        from exptrack.tracking.run_view import view_run
+
+        return view_run(self._connection, self._run, self.run_id)
 
     # Being live
 
@@ -219,6 +226,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
 
         return log_rows(self, rows, source, sequence)
 
+    @listed
     def get_metric(self, name: str) -> list[MetricPoint]:
         """Return every point of a metric by step, repetitions in order of logging; empty if never logged."""
         drain_all(self._connection.path)
@@ -301,6 +309,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         return use_artifact(self._connection, self._run, reference, self._require_present)
 
     @property
+    @listed
     def inputs(self) -> tuple[ArtifactUse, ...]:
         """The artifacts that the run used, in the order of use."""
         from exptrack.artifacts.listing import read_inputs

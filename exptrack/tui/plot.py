@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
-from exptrack.exporters.report_ticks import linear_ticks, log_ticks, write_ticks
+from exptrack.markup.ticks import linear_ticks, log_ticks, write_ticks
 from exptrack.terminal.charts import (
     DOTS_ACROSS,
     DOTS_UP,

@@ -102,7 +102,7 @@ def test_attributes_read() -> None:
     with pytest.raises(AttributeError, match="did you mean 'layers'"):
         CONFIG.layer  # noqa: B018
     assert not hasattr(CONFIG, "__array__")
-    assert not hasattr(CONFIG, "_repr_html_")
+    assert not hasattr(CONFIG, "_repr_svg_")
     assert CONFIG.values["values"] == CONFIG["values"] == 5  # a method of a config, and a key of this one
     assert {"optim", "layers", "get", "require"} <= set(dir(CONFIG))
     assert "a.b" not in dir(CONFIG)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from exptrack.exporters.report_chart import choose_looks, is_logarithmic
 from exptrack.exporters.report_contents import is_seed, plain_name
-from exptrack.exporters.report_markup import (
+from exptrack.exporters.report_media import find_confusion
+from exptrack.markup.chart import choose_looks, is_logarithmic
+from exptrack.markup.elements import (
     element,
     serialize,
     visible,
@@ -19,8 +20,7 @@ from exptrack.exporters.report_markup import (
     write_number,
     write_setting,
 )
-from exptrack.exporters.report_media import find_confusion
-from exptrack.exporters.report_ticks import linear_ticks, log_ticks, write_ticks
+from exptrack.markup.ticks import linear_ticks, log_ticks, write_ticks
 from tests.web.node import STATIC, evaluate
 
 NUMBERS = [

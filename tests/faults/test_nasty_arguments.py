@@ -46,7 +46,6 @@ FOUND = [
     ("RunQuery.page", "after", "word"),
     ("ExpConfig", "sources", "word"),
     ("ExpConfig.as_model", "model", "root"),
-    ("ArtifactStore.register", "said", "word"),
     ("ArtifactStore.register_file", "path", "file: fifo"),
     ("ArtifactStore.register_file", "path", "file: zeros"),
     ("ArtifactStore.register_checkpoint", "path", "file: memory"),

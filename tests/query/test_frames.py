@@ -247,7 +247,7 @@ def test_words_a_run_has_several_of_are_sorted_lists_of_them(lab: Archive) -> No
 def test_a_run_whose_process_died_is_interrupted(lab: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     live = lab.start_run(name="live")
     number = lab._connection.value("SELECT id FROM run WHERE run_id = ?", (live.run_id,))
-    monkeypatch.setattr("exptrack.query.run_query.find_dead_runs", lambda connection: [number])
+    monkeypatch.setattr("exptrack.query.run_frames.find_dead_runs", lambda connection: [number])
     assert lab.runs().where("name = live").to_dicts(["status"]) == [{"status": "interrupted"}]
     live.complete()
 

@@ -25,6 +25,7 @@ from exptrack import (
     RunNotFoundError,
 )
 from exptrack.artifacts.registration import Registration
+from exptrack.artifacts.store import register_content
 from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.records import FOLDER_TYPE
 from exptrack.runs.identity import derive_run_id
@@ -385,8 +386,8 @@ def test_a_kill_leaves_whole_runs_with_their_artifacts(tmp_path: Path) -> None:
 
 def test_a_store_registers_at_a_given_time(archive: Archive) -> None:
     with archive.start_run() as run:
-        run.artifacts.register(Registration("old", "data"), b"x", time=BEGIN)
-        run.artifacts.register(Registration("old", "data"), b"y", time=BEGIN.timestamp() + 1)
+        register_content(run.artifacts, Registration("old", "data"), b"x", time=BEGIN)
+        register_content(run.artifacts, Registration("old", "data"), b"y", time=BEGIN.timestamp() + 1)
     assert [a.created_at for a in run.artifacts.list_artifacts()] == [BEGIN, after(1)]
     events = [event.happened_at for event in run.read_events() if event.kind == "artifact"]
     assert events == [BEGIN, after(1)]

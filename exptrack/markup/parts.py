@@ -1,12 +1,27 @@
-"""Make the parts of a report that its sections share: sections, tables and cells."""
+"""Make the parts that pages and views are built of: sections, tables and cells."""
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element
 
-from exptrack.exporters.report_markup import Child, cut, element, write_number, write_setting
+from exptrack.markup.elements import Child, cut, element, write_number, write_setting
+
+# Of the statuses of runs.
+SIGNS = {"completed": "✓", "running": "●", "failed": "✕", "interrupted": "■", "pruned": "✂"}
+
+
+def data_image(data: bytes, media_type: str, alt: str, width: int | None, height: int | None) -> Element:
+    """Return an image that the page itself holds; its size is in pixels, if it is known."""
+    return element(
+        "img",
+        src=f"data:{media_type};base64,{base64.b64encode(data).decode()}",
+        alt=alt,
+        width=None if width is None else str(width),
+        height=None if height is None else str(height),
+    )
 
 
 def isolate(text: str) -> Element:

@@ -121,14 +121,14 @@ def write_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def write_setting(value: object) -> str:
-    """Write a value of a config as one line; what is missing is empty."""
+def write_setting(value: object, most: int = MOST_CHARS) -> str:
+    """Write a value of a config as one line of at most so many characters; what is missing is empty."""
     if value is None:
         return ""
     if isinstance(value, float):
         return write_number(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return cut(re.sub(r"\s*\n\s*", " ⏎ ", text))
+    return cut(re.sub(r"\s*\n\s*", " ⏎ ", text), most)
 
 
 def cut(text: str, most: int = MOST_CHARS) -> str:

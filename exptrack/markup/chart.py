@@ -11,12 +11,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 from xml.etree.ElementTree import Element
 
-from exptrack import Buckets
-from exptrack.exporters.report_markup import element, write_count, write_number
-from exptrack.exporters.report_ticks import linear_ticks, log_ticks, write_ticks
+from exptrack.markup.elements import element, write_count, write_number
+from exptrack.markup.ticks import linear_ticks, log_ticks, write_ticks
 
 WIDTH, HEIGHT = 4800, 2500  # tenths of a pixel
 LEFT, RIGHT, TOP, BOTTOM = 560, 4680, 60, 2140
@@ -26,6 +25,18 @@ TICKS_X, TICKS_Y = 7, 6
 # An axis is logarithmic where nine tenths of the values span two decades, or all of them four.
 LOG_RATIO, LOG_RATIO_OF_ALL = 100, 10_000
 MARK = 30
+
+
+class Buckets(Protocol):
+    """What is drawn of a curve: a run, and columns by name with a cell for each bucket of points.
+
+    Needed are ``first_step``, ``last_step``, ``min``, ``max``, ``sum``, ``count`` and ``nan_count``.
+    """
+
+    @property
+    def run_id(self) -> str: ...
+
+    def lists(self) -> dict[str, list[Any]]: ...
 
 
 class Look(NamedTuple):

@@ -1,0 +1,32 @@
+"""Let a call return its records in a list that notebooks show as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+if TYPE_CHECKING:
+    from exptrack.record_lists import RecordList, RecordTuple
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+@overload
+def listed(function: Callable[_P, list[_T]]) -> Callable[_P, RecordList[_T]]: ...
+@overload
+def listed(function: Callable[_P, tuple[_T, ...]]) -> Callable[_P, RecordTuple[_T]]: ...
+
+
+def listed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a call that returns a list or a tuple of records."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        from exptrack.record_lists import RecordList, RecordTuple
+
+        found = function(*args, **kwargs)
+        return RecordTuple(found) if isinstance(found, tuple) else RecordList(found)
+
+    return call

@@ -1,0 +1,70 @@
+"""Give classes the HTML that notebooks show of their objects, and records a short repr.
+
+Invariants: a repr reads no file, and its length has a bound, however much an object holds. What draws the HTML
+is imported when a notebook asks for it, since every start of a run imports this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from exptrack.record_fields import fields_of
+
+_Kind = TypeVar("_Kind", bound=type)
+
+MOST_ELEMENTS = 8  # of a list or a map that a repr spells out
+MOST_CHARS = 300  # of one value
+
+
+def shown(kind: _Kind) -> _Kind:
+    """Decorate a class whose objects notebooks show; a named tuple or a dataclass gets a short repr too.
+
+    An object that has more to show than its fields gives it by a method ``_view``. A record may have a method
+    ``_as_row`` that makes its row in a table.
+    """
+    made: Any = kind
+    made._repr_html_ = show_as_html
+    params = getattr(kind, "__dataclass_params__", None)
+    if params.repr if params is not None else hasattr(kind, "_fields"):
+        made.__repr__ = _describe
+    return kind
+
+
+def show_as_html(thing: object) -> str:
+    """Return what a notebook shows of an object; where that cannot be read, a sentence that says why."""
+    from exptrack.markup.notebook import show
+
+    return show(thing)
+
+
+def short_list(values: list[Any] | tuple[Any, ...]) -> str:
+    """Return the repr of a list or a tuple with its first elements only, and how many more there are."""
+    first = [_shorten(value) for value in values[:MOST_ELEMENTS]]
+    if len(values) > MOST_ELEMENTS:
+        first.append(f"… {len(values) - MOST_ELEMENTS:,} more")
+    left, right = ("[", "]") if isinstance(values, list) else ("(", ",)" if len(first) == 1 else ")")
+    return f"{left}{', '.join(first)}{right}"
+
+
+def _describe(record: object) -> str:
+    parts = (f"{name}={_shorten(getattr(record, name))}" for name in fields_of(record))
+    return f"{type(record).__name__}({', '.join(parts)})"
+
+
+def _shorten(value: Any) -> str:
+    """Return the repr of a value, or where that is long, its type and size."""
+    kind = type(value)
+    if kind in (str, bytes):
+        return repr(value) if len(value) <= MOST_CHARS else f"{value[:MOST_CHARS]!r}…"
+    if isinstance(value, int) and kind is not bool and value.bit_length() > MOST_CHARS:
+        return f"<int of {value.bit_length():,} bits>"
+    if fields_of(value) or not hasattr(kind, "__len__"):
+        return repr(value)
+    if len(value) > MOST_ELEMENTS or kind not in (list, tuple, dict):
+        return repr(value) if isinstance(value, str) else f"<{kind.__name__} of {len(value):,}>"
+    if kind is dict:
+        text = ", ".join(f"{_shorten(key)}: {_shorten(item)}" for key, item in value.items())
+        text = f"{{{text}}}"
+    else:
+        text = short_list(value)
+    return text if len(text) <= MOST_CHARS else f"<{kind.__name__} of {len(value):,}>"

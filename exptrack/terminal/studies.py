@@ -31,7 +31,7 @@ from exptrack.terminal.console import (
 )
 
 if TYPE_CHECKING:
-    from exptrack import StudyInfo, StudyResults, TrialRecord
+    from exptrack import StudyInfo, StudyResults, SweepPlan, TrialRecord
 
 STATE_STYLES = {
     TrialState.COMPLETE: "green",
@@ -128,6 +128,17 @@ def print_facts(out: Console, results: StudyResults) -> None:
         print_heading(out, f"Pareto front: {len(front):,} trials that no other trial dominates{more}")
         if shown:
             print_trials(out, results, shown)
+
+
+def describe_plan(plan: SweepPlan) -> str:
+    """Say in a line which sampler and pruner act, for how many trials and for how long."""
+    pruner = "no pruner"
+    if plan.pruner.name not in ("none", "NopPruner"):
+        pruner = f"pruner {_algorithm(plan.pruner.settings())} (for scripts that ask it)"
+    parts = [f"sampler {_algorithm(plan.sampler.settings())}", pruner]
+    limits = _limits({"max_trials": plan.max_trials, "time_limit_s": plan.time_limit_s})
+    at_once = [] if plan.jobs == 1 else [f"{plan.jobs:,} at a time"]
+    return f"{plan.name}: {'; '.join([*parts, *([limits] if limits else []), *at_once])}"
 
 
 def format_state(state: TrialState) -> str:

@@ -74,7 +74,7 @@ def test_the_example_of_a_grid_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plan.space["svm.C"] == Dimension("choice", choices=(0.1, 1.0, 10.0))
     assert plan.space["svm.shrinking"] == Dimension("choice", choices=(True, False))
     assert plan.space["pca.components"] == Dimension("int", 16, 48, 16)
-    assert (plan.sampler, plan.pruner) == (Sampler("grid"), Pruner("median"))
+    assert (plan.sampler, plan.pruner) == (Sampler("grid"), Pruner("none"))
     assert (plan.max_trials, plan.time_limit_s, plan.jobs, plan.retries) == (None, None, 1, 0)
     assert plan.base is not None
     assert plan.base.get("data") == "/secret/place"

@@ -37,7 +37,7 @@ from exptrack import (
     parse_cli_overrides,
 )
 from exptrack.sweeps import runner as sweeprunner
-from exptrack.sweeps.runner import command_words
+from exptrack.sweeps.command import TrialCommand
 from tests.strategies import FLOATS, INT64, TEXTS, exactly
 
 ROOMY = settings(deadline=None)
@@ -61,6 +61,10 @@ with exptrack.start_run(config) as run:
 @pytest.fixture(autouse=True)
 def _config(tmp_path: Path) -> None:
     (tmp_path / "config.sdn").write_text("lr: 0.5\nseed: 1\n")
+
+
+def command_words(words: list[str], params: dict[str, Any], *form: Any) -> list[str]:
+    return TrialCommand(tuple(words), *form).fill(params)
 
 
 def script(code: str) -> list[str]:

@@ -30,6 +30,7 @@ KEY, VALUE = "{key}", "{value}"
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _NAMED = re.compile(r"(?<!\{)\{([A-Za-z_][\w.-]*)\}(?!\})")
 _WHOLE = re.compile(r"(?:-[^{}]*=)?\{([^{}]+)\}")  # a word that is a place, or an option with one
+_ESCAPED = re.compile(r"(-[^{}]*=)?\{\{([^{}]+)\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class TrialCommand:
 def describe_command(remembered: Mapping[str, Any]) -> str:
     """Return a stored command as a person would type it."""
     form = remembered.get("args")
-    words = shlex.join(remembered["command"])
+    words = shlex.join(remembered["command"]).replace("\n", "\\n")  # a script may be a word of many lines
     if form is None:
         return words
     options = [f" --{name}" for name in ("dashes", "flags") if form[name]]
@@ -213,7 +214,10 @@ def _refuse_unknown_place(word: str, params: Collection[str], left: Sequence[str
         if name in params or name == ALL or (meant is None and (whole is None or whole[1] != name)):
             continue
         hint = f"did you mean {{{meant}}}?" if meant else f"there are {', '.join(params)}"
-        raise InvalidValueError(f"the command has a place {{{name}}}, and no parameter has this name; {hint}")
+        raise InvalidValueError(
+            f"the command has a place {{{name}}}, and no parameter has this name; {hint} (the text itself is"
+            f" {{{{{name}}}}})"
+        )
 
 
 def _fill_word(word: str, params: Mapping[str, Any], rest: str) -> str:
@@ -222,7 +226,8 @@ def _fill_word(word: str, params: Mapping[str, Any], rest: str) -> str:
             return f"{{{found[1]}}}"
         return rest if found[2] == ALL else format_value(params[found[2]])
 
-    return _places(params).sub(fill, word)
+    escaped = _ESCAPED.fullmatch(word)
+    return f"{escaped[1] or ''}{{{escaped[2]}}}" if escaped else _places(params).sub(fill, word)
 
 
 def format_value(value: object) -> str:

@@ -24,7 +24,7 @@ from exptrack.keypath import path_of, split_path
 from exptrack.plain import read_path, short_repr
 from exptrack.records import ConfigSource
 from exptrack.sweeps.algorithms import Pruner, Sampler
-from exptrack.sweeps.plan import Dimension, SweepPlan, find_meant, place_of, suggest_word
+from exptrack.sweeps.plan import Dimension, SweepPlan, find_meant, place_of
 from exptrack.sweeps.plan_places import ForeignPlaces
 
 TOP = ("name", "objective", "space", "choices", "sampler", "pruner", "budget", "jobs", "retries", "base")
@@ -39,6 +39,8 @@ HOMES: dict[str, Keys] = {
     "max_trials": ("budget", "max_trials"),
     "time_limit_s": ("budget", "time_limit"),
 }
+# The section of each key that stands in one.
+SECTIONS = {str(home[-1]): str(home[0]) for home in HOMES.values()} | {"seed": "sampler"}
 _T = TypeVar("_T")
 
 
@@ -128,20 +130,8 @@ class _SweepFile:
     def refuse_unknown(self, values: Mapping[str, object], known: Sequence[str], *above: str | int) -> None:
         for key in values:
             if key not in known:
-                hint = (
-                    suggest_word(key, known)
-                    or self.name_section(key, above)
-                    or f"; there are {', '.join(known)}"
-                )
-                raise self.make_error(f"there is no {short_repr(key)} here{hint}", (*above, key), at_key=True)
-
-    def name_section(self, key: str, above: Sequence[str | int]) -> str:
-        """Return the end of an error about a key that belongs into another section; empty if it does not."""
-        sections = {home[-1]: home[0] for home in HOMES.values()} | {"seed": "sampler"}
-        meant = find_meant(key, map(str, sections))
-        if meant is None or above[:1] == (sections[meant],):
-            return ""
-        return f"; {meant} belongs in {sections[meant]}: {{{meant}: …}}"
+                problem = f"there is no {short_repr(key)} here; {_suggest_key(key, known, above)}"
+                raise self.make_error(problem, (*above, key), at_key=True)
 
     def read_map(self, key: str, known: Sequence[str]) -> dict[str, sdn.Value]:
         """Read a section of the file; it is empty if the file has none."""
@@ -272,3 +262,13 @@ class _SweepFile:
             bounds = [facts.get(name) for name in ("low", "high", "step")]
             facts["kind"] = "float" if any(isinstance(bound, float) for bound in bounds) else "int"
         return self.locate_errors(home, lambda: Dimension(**facts))
+
+
+def _suggest_key(key: str, known: Sequence[str], above: Sequence[str | int]) -> str:
+    """Say which key of this section is meant, or in which other section the key stands."""
+    elsewhere = [name for name, section in SECTIONS.items() if above[:1] != (section,)]
+    here = find_meant(key, known)
+    there = key if key in elsewhere else None if here else find_meant(key, elsewhere)
+    if there is not None:
+        return f"{there} belongs in {SECTIONS[there]}: {{{there}: …}}"
+    return f"there are {', '.join(known)}" if here is None else f"did you mean {here}?"

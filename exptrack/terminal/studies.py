@@ -21,6 +21,7 @@ from exptrack.terminal.console import (
     Columns,
     column_title,
     format_age,
+    format_count,
     format_duration,
     format_number,
     format_setting,
@@ -164,7 +165,7 @@ def _algorithm(settings: Mapping[str, Any] | None) -> str:
 
 def _limits(settings: Mapping[str, Any]) -> str:
     trials, seconds = settings.get("max_trials"), settings.get("time_limit_s")
-    parts = [] if trials is None else [f"{trials:,} trials"]
+    parts = [] if trials is None else [format_count(trials, "trial")]
     return ", ".join(parts + ([] if seconds is None else [f"{format_duration(seconds)} a session"]))
 
 

@@ -119,9 +119,7 @@ def go_on(
     barred = any(barred for _part, _lines, barred in differences)
     if told and (barred or not accept_changes):
         lines = [line for lines in told.values() for line in lines]
-        raise SweepDiffersError(
-            core.name, str(core.connection.path), list(told), changes=lines, may_continue=not barred
-        )
+        raise SweepDiffersError(core.name, str(core.connection.path), list(told), lines, not barred)
     with core.connection.transaction():
         core.require_present()
         if told:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from exptrack import Frame, StudyResults
 
 FAILED_EXIT = 1
+ARGPARSE = "--args '--{key}={value}'"
 # The end of the last line, by the reason why the sweep ended.
 ENDINGS = {
     "done": "",
@@ -486,6 +487,8 @@ def _conclude(report: SweepReport, as_json: bool) -> None:
         out.print(safe(words), soft_wrap=True)
         for line in report.tail:
             out.print(f"     | {safe(line)}", soft_wrap=True, markup=False, highlight=False)
+        if "error: unrecognized arguments: " in (report.reason or ""):
+            out.print(f"If the script reads its options with argparse, add {ARGPARSE}.", highlight=False)
         if report.ended == "failing":
             again = f"exptrack sweep resume {quote(report.study)} --retry-failed"
             out.print(safe(f"Once that is mended, `{again}` repeats them."), soft_wrap=True)

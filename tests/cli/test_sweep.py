@@ -428,6 +428,14 @@ def test_an_argparse_script_is_swept_as_it_is(words: list[str], lab: Lab) -> Non
     assert lab.trials("search")[-1].state == TrialState.COMPLETE
 
 
+def test_a_script_that_takes_options_only_leads_to_those(lab: Lab) -> None:
+    (lab.folder / "script.py").write_text(ARGPARSE)
+    (lab.folder / "search.yaml").write_text(YAML)
+    lines = lab.call("run", "search.yaml", "--", PYTHON, "script.py").stdout.splitlines()
+    assert "script.py: error: unrecognized arguments: lr=" in lines[-3]
+    assert lines[-2] == "If the script reads its options with argparse, add --args '--{key}={value}'."
+
+
 def test_a_place_for_no_param_is_refused_before_there_is_a_study(lab: Lab) -> None:
     for place, words in (("--rate={lrr}", "did you mean {lr}?"), ("--x={rate}", "no parameter has this name")):
         result = lab.call("run", "tuning.sdn", "--", PYTHON, "train.py", place)

@@ -378,18 +378,21 @@ class StudyExistsError(ConflictError):
 
 
 class SweepDiffersError(ConflictError):
-    """A sweep of this name already exists and has other settings; `differing` names them."""
+    """A sweep of this name has other settings or another command; `differing` names them.
+
+    `changes` says in lines what they were and are. With `may_continue` the sweep may go on with the new ones.
+    """
 
     exit_code = 44
 
-    def __init__(self, name: str, path: str, differing: Sequence[str]) -> None:
-        super().__init__(
-            f"sweep {name!r} in {path} has another {' and '.join(differing)}; choose another name (--name NAME)"
-            " to begin a new sweep"
-        )
-        self.name = name
-        self.path = path
-        self.differing = tuple(differing)
+    def __init__(
+        self, name: str, path: str, differing: Sequence[str], changes: Sequence[str], may_continue: bool
+    ) -> None:
+        words = f"sweep {name!r} in {path} has another {' and '.join(differing)}; choose another name"
+        advice = ", or continue with the new one by --yes or accept_changes=True" if may_continue else ""
+        super().__init__("\n  ".join([f"{words} (--name NAME) to begin a new sweep{advice}", *changes]))
+        self.name, self.path, self.may_continue = name, path, may_continue
+        self.differing, self.changes = tuple(differing), tuple(changes)
 
 
 class ConfigConflictError(ConflictError):

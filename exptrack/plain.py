@@ -53,6 +53,20 @@ def plain(value: Any) -> Any:
     return bytes(memoryview(value))
 
 
+def plain_scalar(value: object, what: str) -> Any:
+    """Return a scalar of numpy, or of a library like it, as Python's own type; any other value as `plain` does.
+
+    Raises:
+        InvalidValueError: the value raises as it is read.
+    """
+    found = plain(value)
+    kind = type(found)
+    if kind in _OWN or not (hasattr(kind, "dtype") and hasattr(kind, "item")):
+        return found
+    with reading(what):
+        return found if tuple(found.shape) else plain(found.item())
+
+
 _BASES = (str, int, float, bytes)
 _NOT_LISTS = (str, bytes, bytearray, memoryview)
 _OWN = {*_BASES, bool, type(None), list, dict, tuple}

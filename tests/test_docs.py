@@ -138,7 +138,8 @@ PRINTED = {
     "docs/clusters.md: Clusters": "1\n",
     "docs/resuming.md: Store checkpoints": ("30 50 completed\n[('exptrack:rewound/1/val_loss', 6)]\n40\n"),
     "docs/resuming.md: Start another run from a checkpoint": "b'weights' ['state']\n",
-    "docs/sweeps.md: The script": "",
+    "docs/sweeps.md: A script with argparse": "",
+    "docs/sweeps.md: A script with a config": "",
     "docs/sweeps.md: Search from Python": "'width': 64}",
 }
 
@@ -166,7 +167,8 @@ def test_each_example_says_what_it_prints() -> None:
 
 def test_every_block_is_of_a_kind_that_a_test_knows() -> None:
     languages = {block.language for block in blocks()}
-    assert languages <= {"", "python", "console", "sdn", "sh", "sql", "{eval-rst}", "{include}", "{toctree}"}
+    plain = {"", "python", "console", "sdn", "sh", "sql", "yaml"}
+    assert languages <= {*plain, "{eval-rst}", "{include}", "{toctree}"}
     assert sum(text.count("```") for text in PAGES.values()) == 2 * len(blocks())
 
 
@@ -673,3 +675,6 @@ def test_the_sweep_files_of_the_page_are_read(tmp_path: Path) -> None:
         file = tmp_path / f"{number}.sdn"
         file.write_text(text)
         assert len(load_sweep(file).space) >= 4
+    (written,) = blocks("yaml")
+    (tmp_path / "sweep.yaml").write_text(written.text)
+    assert load_sweep(tmp_path / "sweep.yaml").name == "train"

@@ -171,6 +171,11 @@ POWER_SAFE = {
         f"{ENDED}; archive.trash_run(other)", "archive.empty_trash()", lambda a, _: len(a.list_runs()) == 1
     ),
     "delete_run": Promise(ENDED, "archive.delete_run(other)", lambda a, _: len(a.list_runs()) == 1),
+    "delete_study_with_runs": Promise(
+        f"{STUDY}; study.optimize(lambda trial: 1.0, 1)",
+        "archive.delete_study('s', with_runs=True)",
+        lambda a, _: a.studies() == [] and len(a.list_runs()) == 1,
+    ),
     "tag": Promise("", "archive.runs().tag('t')", lambda _, run: run.tags == ("t",)),
     "untag": Promise("run.add_tag('t')", "archive.runs().untag('t')", lambda _, run: run.tags == ()),
     "note": Promise("", "archive.runs().note('n')", lambda _, run: [one.text for one in run.notes] == ["n"]),

@@ -27,6 +27,7 @@ class ArchiveStudies:
     """The calls of an archive about studies and sweeps."""
 
     _connection: Connection
+    _settle: Callable[[], None]
 
     # Searching
 
@@ -66,28 +67,48 @@ class ArchiveStudies:
         sweep: SweepPlan | str,
         command: Sequence[str] | None = None,
         *,
+        args: str | None = None,
+        dashes: bool = False,
+        flags: bool = False,
         jobs: int | None = None,
         max_trials: int | None = None,
         time_limit: float | str | None = None,
         retries: int | None = None,
         retry: bool = False,
+        retry_failed: bool = False,
         take_over: bool = False,
+        accept_changes: bool = False,
         stop_on_failure: bool = False,
+        keep_going: bool = False,
+        before: Callable[[SweepPlan], None] | None = None,
         after: Callable[[SweepTrial], None] | None = None,
         listener: Callable[[bytes, bool], None] | None = None,
     ) -> SweepReport:
         """Run a command for each trial of a sweep until the sweep is over; continue it if it exists. Commits.
 
-        `sweep` is a plan, or the name of a study. For a plan without a study, the study is created. The command
-        gets the params as words ``key=value``, at its end or in place of ``{overrides}``. It finds its archive
-        and trial in the environment: its :func:`exptrack.start_run` starts the trial's run, and its
-        :func:`exptrack.current_trial` is the trial.
+        `sweep` is a plan, or the name of a study. For a plan without a study, the study is created. In the
+        command, ``{optim.lr}`` stands for the value of a param, and ``{overrides}`` for all params that have no
+        such place; without it they are added at the end. They are written as overrides ``key=value``. With
+        `args` they are options: ``--{key}={value}`` is a form for argparse, in which `dashes` writes
+        ``--batch-size`` for ``batch_size``. With `flags`, a param that is true is an option without a value,
+        and false leaves it out. A param that is None is left out too.
+
+        The command finds its archive and trial in the environment: its :func:`exptrack.start_run` starts the
+        trial's run, and its :func:`exptrack.current_trial` is the trial.
 
         The study remembers the plan, and the command unless that holds a secret. `jobs`, `max_trials`,
-        `time_limit` (seconds, or text like ``"2h 30m"``) and `retries` replace the values of the plan. `retry`
-        repeats the trials that died or were interrupted earlier. `take_over` also fails running trials whose
-        process cannot be seen from here, as on another host; only you can know that it is dead.
-        `stop_on_failure` starts no more trials after one failed. `after` is called with each trial that ended.
+        `time_limit` (seconds, or text like ``"2h 30m"``) and `retries` replace the values of the plan. A plan
+        or a command that differs from the remembered one is refused, unless `accept_changes` is true.
+
+        `retry` repeats the trials that died or were interrupted earlier, and `retry_failed` all that failed; a
+        repetition does not count for `max_trials`. `take_over` also fails running trials whose process cannot
+        be seen from here, as on another host; only you can know that it is dead.
+
+        If the first trials all fail, and three of them in the same way within 30 seconds, no more begin. The
+        report has the reason and the last lines of output. `keep_going` goes on all the same, and
+        `stop_on_failure` starts no more trials after one failed.
+
+        `before` is called with the plan before the first trial begins, and `after` with each trial that ended.
         `listener` is called with the output of the commands: bytes, and whether they were written to standard
         error.
 
@@ -95,7 +116,9 @@ class ArchiveStudies:
         KeyboardInterrupt or SystemExit.
 
         Raises:
-            SweepDiffersError: a sweep of this name searches another space or has another objective.
+            SweepDiffersError: a sweep of this name has another plan or command. With `accept_changes`: one
+                study cannot hold the trials of both, as of two objectives.
+            ConflictError: the plan or command differs, and trials with the earlier one are running.
             StudyNotFoundError: there is no study of this name.
             InvalidValueError: the command cannot be run, or an option is invalid; the message names it.
             MissingPackageError: Optuna is not installed.
@@ -107,13 +130,20 @@ class ArchiveStudies:
             self._connection,
             sweep,
             command,
+            args=args,
+            dashes=dashes,
+            flags=flags,
             jobs=jobs,
             max_trials=max_trials,
             time_limit=time_limit,
             retries=retries,
             retry=retry,
+            retry_failed=retry_failed,
             take_over=take_over,
+            accept_changes=accept_changes,
             stop_on_failure=stop_on_failure,
+            keep_going=keep_going,
+            before=before,
             after=after,
             listener=listener,
         )
@@ -198,14 +228,19 @@ class ArchiveStudies:
         ask_to_stop(self._connection, row["id"], now=at_once)
         return study_info(self._connection, row).counts[TrialState.RUNNING]
 
-    def delete_study(self, name: str) -> int:
-        """Delete a study and its trials, and return how many trials it had; their runs stay. Commits.
+    def delete_study(self, name: str, *, with_runs: bool = False, only_ended: bool = False) -> int:
+        """Delete a study and its trials, and return how many trials it had. Commits; power-safe `with_runs`.
 
-        Needs no Optuna.
+        The runs of the trials stay. `with_runs` deletes them too, in the same transaction, and gives the space
+        back. With `only_ended`, nothing is deleted if a trial may be running. Needs no Optuna.
 
         Raises:
             StudyNotFoundError: there is no such study.
+            ConflictError: with `only_ended`, a trial may be running.
+            RunBusyError: with `with_runs`, the run of a trial is running; nothing is deleted.
         """
         from exptrack.sweeps.store import delete_study
 
-        return delete_study(self._connection, name)
+        with_runs, only_ended = check_flag(with_runs, "with_runs"), check_flag(only_ended, "only_ended")
+        self._settle()
+        return delete_study(self._connection, name, with_runs=with_runs, only_ended=only_ended)

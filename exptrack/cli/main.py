@@ -211,11 +211,16 @@ def narrow(query: RunQuery, where: Iterable[str]) -> RunQuery:
     return query
 
 
+def can_ask() -> bool:
+    """Whether there is a terminal on which the user can answer."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def confirm(question: str, yes: bool) -> None:
     """Ask a question and abort the command unless the user agrees; `yes` agrees without asking."""
     if yes:
         return
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not can_ask():
         raise InvalidValueError(
             "there is no terminal to ask for confirmation; give --yes to go on without a question"
         )

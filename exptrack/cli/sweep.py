@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from exptrack import Archive, ExptrackError, SweepPlan, SweepReport, SweepTrial, TrialState, load_sweep
-from exptrack.cli.main import FILE, F, json_option, main, open_archive
-from exptrack.cli.output import print_csv, print_json, print_json_line, print_json_or_text
+from exptrack import (
+    Archive,
+    ExptrackError,
+    SweepDiffersError,
+    SweepPlan,
+    SweepReport,
+    SweepTrial,
+    TrialState,
+    load_sweep,
+)
+from exptrack.cli.main import FILE, F, can_ask, confirm, json_option, main, open_archive, yes_option
+from exptrack.cli.output import print_csv, print_json, print_json_line, print_json_or_text, show_status
 from exptrack.cli.streams import keep_working
 from exptrack.default_file import find_default_file
 
@@ -22,12 +31,14 @@ if TYPE_CHECKING:
     from exptrack import Frame, StudyResults
 
 FAILED_EXIT = 1
+ARGPARSE = "--args '--{key}={value}'"
 # The end of the last line, by the reason why the sweep ended.
 ENDINGS = {
     "done": "",
     "time": "; the time limit is reached",
     "stopped": "; stopped",
     "failure": "; stopped after a failure",
+    "failing": "; stopped, because the first trials all failed in the same way",
 }
 
 
@@ -60,7 +71,7 @@ def command_argument(metavar: str) -> Callable[[F], F]:
 
 
 def running_options(command: F) -> F:
-    """Declare the options that 'run' and 'resume' share."""
+    """Declare the options that 'run' and 'resume' share; all but `yes` are passed on as they are."""
     options = (
         click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Run N trials at a time."),
         click.option("--trials", type=click.IntRange(min=1), metavar="N", help="Run N trials in all."),
@@ -75,7 +86,25 @@ def running_options(command: F) -> F:
             metavar="N",
             help="Repeat a trial that was killed from outside up to N times.",
         ),
+        click.option(
+            "--retry-failed",
+            is_flag=True,
+            help="Repeat the trials that failed earlier; that needs no larger budget.",
+        ),
         click.option("--stop-on-failure", is_flag=True, help="Start no more trials after a failure."),
+        click.option(
+            "--keep-going", is_flag=True, help="Go on even if the first trials all fail in the same way."
+        ),
+        click.option(
+            "--args",
+            metavar="FORM",
+            help="Write the params as options of this form, like '--{key}={value}' for argparse.",
+        ),
+        click.option("--dashes", is_flag=True, help="With --args: --batch-size instead of --batch_size."),
+        click.option(
+            "--flags", is_flag=True, help="With --args: --amp if amp is true, nothing if it is false."
+        ),
+        yes_option,
     )
     for option in reversed(options):
         command = option(command)
@@ -91,44 +120,41 @@ def running_options(command: F) -> F:
 @click.pass_obj
 def run(
     db: str | None,
+    /,
     file: str,
     command: Sequence[str],
     jobs: int | None,
     trials: int | None,
     time_limit: str | None,
-    retries: int | None,
-    stop_on_failure: bool,
     name: str | None,
+    yes: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Run the sweep that FILE describes, or continue it.
 
-    COMMAND runs once for each trial. The params of the trial are added to it as words KEY=VALUE, at the end or
-    in place of {overrides}. The run that COMMAND starts belongs to the trial, and the metric that it logs is
-    the trial's value. The output of COMMAND is stored as the artifact output.txt of the run. Ctrl-C asks the
-    commands to end; a second Ctrl-C kills them.
+    COMMAND runs once for each trial. {KEY} in it stands for the value of a param. The other params are added
+    as words KEY=VALUE, at the end or in place of {overrides}; --args adds them as options instead. The run that
+    COMMAND starts belongs to the trial, and the metric that it logs is the trial's value. The output of COMMAND
+    is stored as the artifact output.txt of the run. Ctrl-C asks the commands to end; a second Ctrl-C kills
+    them.
+
+    If the first trials all fail, and three of them in the same way within 30 seconds, the sweep stops and shows
+    the error. If FILE or COMMAND is not what the sweep began with, the differences are shown, and you are asked
+    whether to continue.
 
     Options replace the values in FILE. --json prints a line for each trial and a last line about the sweep.
 
-    Example: exptrack sweep run sweep.sdn --jobs 2 -- python train.py
+    Example: exptrack sweep run sweep.yaml --args '--{key}={value}' -- python train.py
     """
     plan = load_sweep(file)
     if name is not None:
         plan = replace(plan, name=name)
     if not command:
         raise click.UsageError("give the training command after --")
+    options |= {"command": command, "jobs": jobs or plan.jobs, "max_trials": trials}
     with Archive(db or find_default_file()) as archive:
-        _run(
-            archive,
-            plan,
-            as_json,
-            command=command,
-            jobs=jobs or plan.jobs,
-            max_trials=trials,
-            time_limit=_read_time(time_limit),
-            retries=retries,
-            stop_on_failure=stop_on_failure,
-        )
+        _run(archive, plan, as_json, yes, time_limit=_read_time(time_limit), **options)
 
 
 @sweep.command()
@@ -143,16 +169,15 @@ def run(
 @click.pass_obj
 def resume(
     db: str | None,
+    /,
     name: str,
     command: Sequence[str],
     jobs: int | None,
     trials: int | None,
     time_limit: str | None,
-    retries: int | None,
-    stop_on_failure: bool,
-    retry: bool,
-    take_over: bool,
+    yes: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Continue a sweep with its remembered plan and command.
 
@@ -166,19 +191,8 @@ def resume(
     """
     with open_archive(db, writing=True) as archive:
         found = archive.study(name).settings.get("sweep", {})
-        _run(
-            archive,
-            name,
-            as_json,
-            command=command or None,
-            jobs=jobs or found.get("jobs"),
-            max_trials=trials,
-            time_limit=_read_time(time_limit),
-            retries=retries,
-            stop_on_failure=stop_on_failure,
-            retry=retry,
-            take_over=take_over,
-        )
+        options |= {"command": command or None, "jobs": jobs or found.get("jobs"), "max_trials": trials}
+        _run(archive, name, as_json, yes, time_limit=_read_time(time_limit), **options)
 
 
 def _read_time(text: str | None) -> float | str | None:
@@ -206,6 +220,38 @@ def stop(db: str | None, name: str, now: bool, as_json: bool) -> None:
     trials = f"{running} trial{'s' * (running != 1)} running"
     print_json_or_text(
         as_json, {"study": name, "now": now, "running": running}, f"asked to stop {name}: {trials}"
+    )
+
+
+@sweep.command()
+@study_argument
+@click.option("--with-runs", is_flag=True, help="Also delete the runs of its trials, with all they hold.")
+@yes_option
+@json_option
+@click.pass_obj
+def rm(db: str | None, name: str, with_runs: bool, yes: bool, as_json: bool) -> None:
+    """Delete a study and its trials.
+
+    The runs of the trials stay, unless --with-runs is given. This cannot be undone. A study with a trial that
+    may be running is refused.
+
+    Example: exptrack sweep rm digits --with-runs
+    """
+    from exptrack.terminal.console import format_count, safe
+
+    with open_archive(db, writing=True) as archive:
+        trials = archive.trials(name)
+        runs = sum(trial.run_id is not None for trial in trials) if with_runs else 0
+        what = format_count(len(trials), "trial")
+        if with_runs:
+            what += f" and {format_count(runs, 'run')}"
+        confirm(f"Delete study {name!r} with {what}?", yes)
+        with show_status("deleting"):
+            deleted = archive.delete_study(name, with_runs=with_runs, only_ended=True)
+    print_json_or_text(
+        as_json,
+        {"study": name, "trials": deleted, "runs": runs},
+        safe(f"deleted study {name!r} with {what}"),
     )
 
 
@@ -322,24 +368,56 @@ def _print_tables(results: StudyResults, frames: dict[str, Frame], as_csv: bool)
         print_json({"study": results.info, "best": best, "trials": results.trials})
 
 
-def _run(archive: Archive, sweep: SweepPlan | str, as_json: bool, *, jobs: int | None, **options: Any) -> None:
+def _run(
+    archive: Archive, sweep: SweepPlan | str, as_json: bool, yes: bool, *, jobs: int | None, **options: Any
+) -> None:
     """Run a sweep and print each trial when it ends: a line of text, or a line of JSON."""
     # The output of several commands at once would be mixed.
     streams = jobs == 1 and not as_json
+
+    def start(**more: Any) -> SweepReport:
+        return archive.run_sweep(
+            sweep,
+            jobs=jobs,
+            before=None if as_json else _print_plan,
+            after=_print_fact if as_json else _make_teller(streams),
+            listener=_pass_on if streams else None,
+            **options,
+            **more,
+        )
+
     try:
         with keep_working():
-            report = archive.run_sweep(
-                sweep,
-                jobs=jobs,
-                after=_print_fact if as_json else _make_teller(streams),
-                listener=_pass_on if streams else None,
-                **options,
-            )
+            try:
+                report = start()
+            except SweepDiffersError as differs:
+                if not differs.may_continue or not (yes or can_ask()):
+                    raise
+                _ask_about(differs, yes)
+                report = start(accept_changes=True)
             _conclude(report, as_json)
     except KeyboardInterrupt:
         name = sweep if isinstance(sweep, str) else sweep.name
         click.echo(f"interrupted; `exptrack sweep resume {quote(name)} --retry` continues it", err=True)
         raise
+
+
+def _ask_about(differs: SweepDiffersError, yes: bool) -> None:
+    """Tell how a sweep differs from what it began with, and ask whether it continues so."""
+    from exptrack.terminal.console import safe
+
+    words = f"sweep {differs.name!r} began with another {' and '.join(differs.differing)}"
+    for line in (words, *(f"  {line}" for line in differs.changes)):
+        click.echo(safe(line), err=True)
+    confirm("Continue with the new one? Earlier trials stay.", yes)
+
+
+def _print_plan(plan: SweepPlan) -> None:
+    from exptrack.terminal.console import open_console, safe
+    from exptrack.terminal.studies import describe_plan
+
+    open_console().print(safe(describe_plan(plan)), soft_wrap=True)
+    sys.stdout.flush()
 
 
 def _pass_on(data: bytes, is_error: bool) -> None:
@@ -397,13 +475,22 @@ def _conclude(report: SweepReport, as_json: bool) -> None:
     if as_json:
         facts = {"study": report.study, "counts": {str(s): n for s, n in report.counts.items()}}
         best = {"best_number": report.best_number, "best_value": report.best_value}
-        print_json_line(facts | {"ended": report.ended} | best)
+        error = {"reason": report.reason, "tail": report.tail}
+        print_json_line(facts | {"ended": report.ended} | best | error)
     else:
         words = f"{report.study}: {counts or 'no trial was started'}{ENDINGS[report.ended]}"
         if not count and report.ended == "done":
             words = f"{report.study} has all its trials already; --trials N allows more"
         if report.best_number is not None:
             words += f"; best {format_number(report.best_value)} (#{report.best_number})"
-        open_console().print(safe(words), soft_wrap=True)
+        out = open_console()
+        out.print(safe(words), soft_wrap=True)
+        for line in report.tail:
+            out.print(f"     | {safe(line)}", soft_wrap=True, markup=False, highlight=False)
+        if "error: unrecognized arguments: " in (report.reason or ""):
+            out.print(f"If the script reads its options with argparse, add {ARGPARSE}.", highlight=False)
+        if report.ended == "failing":
+            again = f"exptrack sweep resume {quote(report.study)} --retry-failed"
+            out.print(safe(f"Once that is mended, `{again}` repeats them."), soft_wrap=True)
     if report.ended == "failure" or (count and count == report.counts[TrialState.FAIL]):
         sys.exit(FAILED_EXIT)

@@ -318,7 +318,7 @@ def _read(file: Path, name: str) -> _ReadFile:
         raise ConfigError(f"cannot read {name} ({error.strerror}); make it a readable file") from None
     suffix = file.suffix.lower()
     if suffix in (".json", ".toml", ".yaml", ".yml"):
-        return _read_foreign(data, suffix, name)
+        return read_foreign(data, suffix, name)
     try:
         return sdn.loads_with_lines(data)
     except SdnError as error:
@@ -327,7 +327,12 @@ def _read(file: Path, name: str) -> _ReadFile:
         ) from None
 
 
-def _read_foreign(data: bytes, suffix: str, name: str) -> _ReadFile:
+def read_foreign(data: bytes, suffix: str, name: str) -> _ReadFile:
+    """Read values of JSON, TOML or YAML, by the suffix, and their lines. Messages call the file `name`.
+
+    Raises:
+        ConfigError: the data do not parse, or hold a value that no config can hold.
+    """
     try:
         return _parse_foreign(data, suffix, name)
     except RecursionError:

@@ -56,7 +56,7 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...
         import yaml
     except ImportError:
         raise ConfigError(
-            f"reading {name} needs PyYAML; run pip install 'exptrack-archive[yaml]', or write the config in SDN"
+            f"reading {name} needs PyYAML; run pip install 'exptrack-archive[yaml]', or write it in SDN or JSON"
         ) from None
     builder = _Builder(name)
     try:

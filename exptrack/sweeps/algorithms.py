@@ -7,6 +7,7 @@ never draw the same values, because each session derives a seed of its own.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import json
 import sys
@@ -18,7 +19,15 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.extras import require_optuna
-from exptrack.plain import describe_error, is_text, plain, read_elements, read_items, short_repr
+from exptrack.plain import (
+    describe_error,
+    is_text,
+    plain,
+    plain_scalar,
+    read_elements,
+    read_items,
+    short_repr,
+)
 from exptrack.shown import shown
 from exptrack.validation import check_name, check_whole
 
@@ -28,6 +37,8 @@ if TYPE_CHECKING:
 
 MAX_LIMIT_S = sys.float_info.max
 DEFAULT_SAMPLER, DEFAULT_PRUNER = "tpe", "median"
+# These samplers try every value, so each parameter needs a finite number of them.
+EXHAUSTIVE = ("grid", "BruteForceSampler")
 SAMPLERS = {"random": "RandomSampler", "tpe": "TPESampler"}
 PRUNERS = {
     "none": "NopPruner",
@@ -81,7 +92,8 @@ class Sampler:
             return cls("grid", seed, {})
         lists = {
             check_name(name, "param name"): [
-                plain(value) for value in read_elements(values, f"the values of param {short_repr(name)}")
+                plain_scalar(value, f"a value of param {short_repr(name)}")
+                for value in read_elements(values, f"the values of param {short_repr(name)}")
             ]
             for name, values in read_items(space, "the space of a grid")
         }
@@ -110,6 +122,16 @@ class Sampler:
                 f"a sampler must be 'tpe', Sampler.tpe() or one of Optuna's, not {short_repr(sampler)}"
             )
         return cls(type(sampler).__name__, None, {}, sampler)  # type: ignore[arg-type]
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether it tries every combination of the values."""
+        return self.name in EXHAUSTIVE
+
+    @property
+    def usual_pruner(self) -> Pruner:
+        """The pruner of a search with this sampler, if none is asked for: none where all is to be tried."""
+        return Pruner.none() if self.name in (*EXHAUSTIVE, "GridSampler") else Pruner(DEFAULT_PRUNER)
 
     def settings(self) -> dict[str, Any]:
         """Return it as a study stores it."""
@@ -288,6 +310,12 @@ def _find_class(module: str, kind: str, base: str, ours: list[str], name: str) -
 def _build(kind: Any, options: dict[str, Any], what: str) -> Any:
     from optuna.exceptions import ExperimentalWarning
 
+    known = inspect.signature(kind).parameters
+    for option in options:
+        if option not in known and not any(one.kind is one.VAR_KEYWORD for one in known.values()):
+            close = difflib.get_close_matches(option, known, n=1) or list(known)
+            words = f"did you mean {close[0]}?" if len(close) == 1 else f"there are {', '.join(close)}"
+            raise InvalidValueError(f"{what} has no option {option}; {words}")
     with warnings.catch_warnings():
         # The user chose an experimental sampler or pruner by name, and needs no warning.
         warnings.simplefilter("ignore", ExperimentalWarning)

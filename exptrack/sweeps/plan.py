@@ -20,7 +20,7 @@ from exptrack.config.encoding import decode_config, encode_config
 from exptrack.config.exp_config import ExpConfig
 from exptrack.errors import InvalidValueError, SweepPlanError
 from exptrack.keypath import split_path
-from exptrack.plain import describe_error, plain, read_items, short_repr
+from exptrack.plain import describe_error, plain, plain_scalar, read_items, short_repr
 from exptrack.shown import shown
 from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
 from exptrack.times import seconds_of
@@ -31,8 +31,6 @@ Choice: TypeAlias = "str | int | float | bool | None"
 
 RANGES = ("float", "int")
 REDUCTIONS = ("last", "min", "max")
-# These samplers try every value, so each parameter needs a finite number of them.
-EXHAUSTIVE = ("grid", "BruteForceSampler")
 MAX_STEPS = 10**15
 MAX_JOBS = 1000  # each is a process, with two open files and three threads of the sweep
 
@@ -96,8 +94,8 @@ class Dimension:
 
     def _convert_bound(self, name: str) -> float | int:
         """Check a bound or step of the range, and keep it in the type of its kind."""
-        value: object = plain(getattr(self, name))
-        if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+        value = _check_part(name, plain_scalar, getattr(self, name), name)
+        if type(value) not in (int, float) or not math.isfinite(value):
             problem = (
                 f"a range needs {name}"
                 if value is None
@@ -126,7 +124,8 @@ class SweepPlan:
     A trial's value is the `metric` of its run; `reduce` chooses its ``last`` value, ``min`` or ``max``. The
     keys of `space` are dotted paths of the config, in order. `max_trials` and `time_limit_s` bound the search.
     `jobs` trials run at the same time. A trial whose process was killed is tried again up to `retries` times.
-    `base` is the config that the parameters are laid over.
+    `base` is the config that the parameters are laid over. Without a `pruner` it is the median, or none if
+    every combination is tried.
 
     >>> plan = SweepPlan("digits", "acc", "maximize", {"lr": Dimension("float", 1e-4, 1e-1, log=True)})
     >>> SweepPlan.from_settings(plan.to_settings()) == plan
@@ -142,7 +141,7 @@ class SweepPlan:
     space: Mapping[str, Dimension]
     reduce: str = "last"
     sampler: Sampler = field(default_factory=Sampler.tpe)
-    pruner: Pruner = field(default_factory=Pruner.median)
+    pruner: Pruner = None  # type: ignore[assignment]  # never None once the plan is made
     max_trials: int | None = None
     time_limit_s: float | None = None
     jobs: int = 1
@@ -155,6 +154,8 @@ class SweepPlan:
         self._set("direction", _check_word(self.direction, DIRECTIONS, "direction"))
         self._set("reduce", _check_word(self.reduce, REDUCTIONS, "reduce"))
         _check_algorithm(self.sampler, Sampler, (*SAMPLERS, "grid"))
+        if self.pruner is None:
+            self._set("pruner", self.sampler.usual_pruner)
         _check_algorithm(self.pruner, Pruner, tuple(PRUNERS))
         if self.max_trials is not None:
             self._set("max_trials", _check_count(self.max_trials, "max_trials", least=1))
@@ -186,7 +187,7 @@ class SweepPlan:
         return found
 
     def _check_searchable(self, key: str, dimension: Dimension) -> None:
-        if dimension.count is None and self.sampler.name in EXHAUSTIVE:
+        if dimension.count is None and self.sampler.is_exhaustive:
             raise SweepPlanError(
                 f"{self.sampler.name} tries every value, and there is no end of them from {dimension.low} to"
                 f" {dimension.high}; give a step or choices",
@@ -240,6 +241,10 @@ class SweepPlan:
         except Exception as error:  # they may be anything
             raise SweepPlanError(f"these settings describe no sweep: {describe_error(error)}") from error
 
+    def describe(self, key: str) -> str:
+        """Say what a param of the space is drawn from; empty if the space does not have it."""
+        return "" if key not in self.space else _describe_dimension(self.space[key])
+
 
 # What plan_file shares
 
@@ -249,10 +254,16 @@ def place_of(key: object) -> str:
     return f"space.{key if type(key) is str else short_repr(key)}"
 
 
+def find_meant(word: object, known: Iterable[str]) -> str | None:
+    """Return the known word nearest to this one; None if none is near."""
+    close = difflib.get_close_matches(word, known, n=1) if type(word) is str and len(word) < 100 else []
+    return close[0] if close else None
+
+
 def suggest_word(word: object, known: Iterable[str]) -> str:
     """Return the end of an error that suggests the known word nearest to this one; empty if none is near."""
-    close = difflib.get_close_matches(word, known, n=1) if type(word) is str and len(word) < 100 else []
-    return f"; did you mean {close[0]}?" if close else ""
+    meant = find_meant(word, known)
+    return "" if meant is None else f"; did you mean {meant}?"
 
 
 # Checks of the parts
@@ -301,7 +312,7 @@ def _check_word(word: object, known: tuple[str, ...], what: str) -> str:
 
 
 def _check_count(value: object, what: str, *, least: int) -> int:
-    value = plain(value)
+    value = _check_part(what, plain_scalar, value, what)
     if type(value) is not int or not least <= value <= INT64_MAX:
         raise SweepPlanError(
             f"{what} must be a whole number, {least} or more, not {short_repr(value)}", key=what
@@ -328,7 +339,8 @@ def _check_choices(choices: object) -> tuple[Choice, ...]:
     if type(choices) is not tuple or not choices:
         raise SweepPlanError("choices is empty or not a list; give at least one value", key="choices")
     seen: list[Choice] = []
-    for choice in map(plain, choices):
+    for one in choices:
+        choice = _check_part("choices", plain_scalar, one, "a choice")
         _check_choice(choice)
         for other in seen:
             if choice == other:
@@ -373,7 +385,7 @@ def _check_algorithm(algorithm: object, kind: type[Sampler] | type[Pruner], know
                 f"{short_repr(option)} cannot name an option of a {what}; use letters, digits and _",
                 key=f"{what}.{option if type(option) is str else short_repr(option)}",
             )
-    seed = getattr(algorithm, "seed", None)
+    seed = _check_part(f"{what}.seed", plain_scalar, getattr(algorithm, "seed", None), "seed")
     if seed is not None and (type(seed) is not int or not 0 <= seed <= MAX_SEED):
         raise SweepPlanError(
             f"seed must be a whole number from 0 to {MAX_SEED}, not {short_repr(seed)}", key=f"{what}.seed"
@@ -398,6 +410,13 @@ def _split_key(key: str, taken: Mapping[tuple[str, ...], str]) -> tuple[str, ...
                 f"{key} and {name} cannot both be parameters: one is inside the other", key=place
             )
     return parts
+
+
+def _describe_dimension(dimension: Dimension) -> str:
+    if dimension.kind == "choice":
+        return f"one of {', '.join(map(short_repr, dimension.choices))}"
+    step = "" if dimension.step is None else f" in steps of {dimension.step}"
+    return f"{dimension.kind} from {dimension.low} to {dimension.high}{step}{', logarithmic' * dimension.log}"
 
 
 def _dimension_settings(dimension: Dimension) -> dict[str, Any]:

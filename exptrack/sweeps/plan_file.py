@@ -1,4 +1,4 @@
-"""Read the plan of a sweep from a sweep file (SDN).
+"""Read the plan of a sweep from a sweep file: SDN, YAML or JSON.
 
 Invariants: a file is read whole or refused, and the error shows the place that is wrong.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from exptrack import own_files, sdn
-from exptrack.config.composition import load_exp_config
+from exptrack.config.composition import load_exp_config, read_foreign
 from exptrack.config.exp_config import ExpConfig
 from exptrack.errors import (
     ConfigError,
@@ -24,7 +24,8 @@ from exptrack.keypath import path_of, split_path
 from exptrack.plain import read_path, short_repr
 from exptrack.records import ConfigSource
 from exptrack.sweeps.algorithms import Pruner, Sampler
-from exptrack.sweeps.plan import Dimension, SweepPlan, place_of, suggest_word
+from exptrack.sweeps.plan import Dimension, SweepPlan, find_meant, place_of
+from exptrack.sweeps.plan_places import ForeignPlaces
 
 TOP = ("name", "objective", "space", "choices", "sampler", "pruner", "budget", "jobs", "retries", "base")
 FIELDS = ("param", "kind", "low", "high", "step", "log", "choices")
@@ -38,11 +39,13 @@ HOMES: dict[str, Keys] = {
     "max_trials": ("budget", "max_trials"),
     "time_limit_s": ("budget", "time_limit"),
 }
+# The section of each key that stands in one.
+SECTIONS = {str(home[-1]): str(home[0]) for home in HOMES.values()} | {"seed": "sampler"}
 _T = TypeVar("_T")
 
 
 def load_sweep(path: str | os.PathLike[str]) -> SweepPlan:
-    """Read the plan of a sweep from an SDN file.
+    """Read the plan of a sweep from a file: YAML or JSON if its name ends so, else SDN.
 
     ``objective`` names the metric, as in ``{metric: acc, direction: maximize, reduce: max}``; without `reduce`
     its last value counts. ``space`` holds the parameters, in a map
@@ -50,7 +53,8 @@ def load_sweep(path: str | os.PathLike[str]) -> SweepPlan:
     (``space |param, low, high, log|``). ``choices`` maps more parameters to lists. All else may be left out:
 
     - ``name``: of the study; by default the file's name.
-    - ``sampler``, ``pruner``: a name, or a map of a name, options and for samplers a seed.
+    - ``sampler``, ``pruner``: a name, or a map of a name, options and for samplers a seed. By default TPE with
+      the median; a grid is not pruned unless a pruner is given.
     - ``budget``: ``{max_trials: 100, time_limit: 2h 30m}``.
     - ``jobs``, ``retries``: whole numbers.
     - ``base``: a map, or the path of a config file or folder, relative to this file and composed by
@@ -69,6 +73,12 @@ def load_sweep(path: str | os.PathLike[str]) -> SweepPlan:
         raise ConfigNotFoundError(f"there is no sweep file {file}; check the path", path=str(file)) from None
     except OSError as error:
         raise ConfigError(f"cannot read {file} ({error.strerror}); check the path") from None
+    suffix = file.suffix.lower()
+    if suffix in (".json", ".yaml", ".yml"):
+        values, _lines = read_foreign(data, suffix, str(file))
+        text = data.decode().removeprefix("\ufeff")
+        make = ForeignPlaces.of_json if suffix == ".json" else ForeignPlaces.of_yaml
+        return _SweepFile(file, values, make(text)).read_plan()
     try:
         values, places = sdn.loads_with_places(data)
     except SdnError as error:
@@ -81,7 +91,7 @@ def load_sweep(path: str | os.PathLike[str]) -> SweepPlan:
 class _SweepFile:
     """The document of a sweep file, and the line and column of each value in it."""
 
-    def __init__(self, file: Path, values: dict[str, sdn.Value], places: sdn.Places) -> None:
+    def __init__(self, file: Path, values: dict[str, sdn.Value], places: sdn.Places | ForeignPlaces) -> None:
         self.file = file
         self.values = values
         self.places = places
@@ -120,8 +130,8 @@ class _SweepFile:
     def refuse_unknown(self, values: Mapping[str, object], known: Sequence[str], *above: str | int) -> None:
         for key in values:
             if key not in known:
-                hint = suggest_word(key, known) or f"; there are {', '.join(known)}"
-                raise self.make_error(f"there is no {short_repr(key)} here{hint}", (*above, key), at_key=True)
+                problem = f"there is no {short_repr(key)} here; {_suggest_key(key, known, above)}"
+                raise self.make_error(problem, (*above, key), at_key=True)
 
     def read_map(self, key: str, known: Sequence[str]) -> dict[str, sdn.Value]:
         """Read a section of the file; it is empty if the file has none."""
@@ -141,9 +151,9 @@ class _SweepFile:
         seed: Any = options.pop("seed", None)
         return Sampler(name, seed, options)
 
-    def read_pruner(self) -> Pruner:
+    def read_pruner(self) -> Pruner | None:
         found = self.values.get("pruner")
-        return Pruner.median() if found is None else Pruner(*self.split_algorithm("pruner", found))
+        return None if found is None else Pruner(*self.split_algorithm("pruner", found))
 
     def split_algorithm(self, key: str, value: sdn.Value) -> tuple[Any, dict[str, sdn.Value]]:
         """Return the name of an algorithm and its options; a bare name has no options."""
@@ -252,3 +262,13 @@ class _SweepFile:
             bounds = [facts.get(name) for name in ("low", "high", "step")]
             facts["kind"] = "float" if any(isinstance(bound, float) for bound in bounds) else "int"
         return self.locate_errors(home, lambda: Dimension(**facts))
+
+
+def _suggest_key(key: str, known: Sequence[str], above: Sequence[str | int]) -> str:
+    """Say which key of this section is meant, or in which other section the key stands."""
+    elsewhere = [name for name, section in SECTIONS.items() if above[:1] != (section,)]
+    here = find_meant(key, known)
+    there = key if key in elsewhere else None if here else find_meant(key, elsewhere)
+    if there is not None:
+        return f"{there} belongs in {SECTIONS[there]}: {{{there}: …}}"
+    return f"there are {', '.join(known)}" if here is None else f"did you mean {here}?"

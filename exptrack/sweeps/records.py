@@ -34,7 +34,9 @@ class SweepReport:
     """The trials of a sweep that one call ran.
 
     `counts` are these trials by state. `ended` is the reason why no more began: ``done`` (as many as planned,
-    or every combination was tried), ``time``, ``stopped`` (by a user or another process) or ``failure``.
+    or every combination was tried), ``time``, ``stopped`` (by a user or another process), ``failure`` (one, as
+    asked) or ``failing`` (the first trials all failed in the same way). Then `reason` is that of the last of
+    them, and `tail` holds the last lines that its command wrote.
     """
 
     study: str
@@ -42,6 +44,8 @@ class SweepReport:
     ended: str
     best_number: int | None
     best_value: float | None
+    reason: str | None = None
+    tail: tuple[str, ...] = ()
 
 
 @shown

@@ -14,7 +14,6 @@ import errno
 import json
 import math
 import os
-import shlex
 import signal
 import threading
 import time
@@ -26,7 +25,6 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
-from exptrack import sdn
 from exptrack.artifacts.store import ArtifactStore
 from exptrack.capture.redaction import remove_secrets
 from exptrack.config.store import read_stored_config
@@ -37,8 +35,10 @@ from exptrack.process import identify_child
 from exptrack.records import RunStatus, TrialState
 from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, name_trial_run
 from exptrack.secret_channel import SecretChannel
+from exptrack.sweeps.command import TrialCommand
+from exptrack.sweeps.early_failures import EarlyFailures
 from exptrack.sweeps.optuna_bridge import row_of
-from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan, check_time_limit
+from exptrack.sweeps.plan import SweepPlan, check_time_limit
 from exptrack.sweeps.records import SweepReport, SweepTrial, TrialRecord
 from exptrack.sweeps.store import ENDS, StopRequests, name_command
 from exptrack.sweeps.study import Study
@@ -48,11 +48,10 @@ from exptrack.sweeps.sweep_study import (
     INTERRUPTED,
     STOPPED,
     begin_or_continue,
-    check_command,
     fail_and_retry,
+    go_on,
     open_sweep,
-    remember,
-    retry_cut_short,
+    repeat_failed,
     warn_of_unseen,
 )
 from exptrack.sweeps.trial import Trial
@@ -68,7 +67,6 @@ from exptrack.validation import check_flag, check_function
 RUN_ID = "SELECT run_id FROM run WHERE id = ?"
 
 PARAMS_VARIABLE = "EXPTRACK_PARAMS"  # the params as JSON, in the environment of a command
-OVERRIDES = "{overrides}"
 OUTPUT = "output.txt"
 
 POLL_S = 0.2
@@ -83,13 +81,20 @@ def run_sweep(
     sweep: SweepPlan | str,
     command: Sequence[str] | None = None,
     *,
+    args: str | None = None,
+    dashes: bool = False,
+    flags: bool = False,
     jobs: int | None = None,
     max_trials: int | None = None,
     time_limit: float | str | None = None,
     retries: int | None = None,
     retry: bool = False,
+    retry_failed: bool = False,
     take_over: bool = False,
+    accept_changes: bool = False,
     stop_on_failure: bool = False,
+    keep_going: bool = False,
+    before: Callable[[SweepPlan], None] | None = None,
     after: Callable[[SweepTrial], None] | None = None,
     listener: Listener | None = None,
 ) -> SweepReport:
@@ -98,29 +103,39 @@ def run_sweep(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if time_limit is not None:
         changes["time_limit_s"] = check_time_limit(time_limit)
-    retry, take_over = check_flag(retry, "retry"), check_flag(take_over, "take_over")
-    stop_on_failure = check_flag(stop_on_failure, "stop_on_failure")
-    after, listener = check_function(after, "after"), check_function(listener, "listener")
-    words = None if command is None else check_command(command)
+    retry, repeat = check_flag(retry, "retry"), check_flag(retry_failed, "retry_failed")
+    take_over, accept = check_flag(take_over, "take_over"), check_flag(accept_changes, "accept_changes")
+    stop_on_failure, keep_going = (
+        check_flag(stop_on_failure, "stop_on_failure"),
+        check_flag(keep_going, "keep_going"),
+    )
+    before, after = check_function(before, "before"), check_function(after, "after")
+    listener = check_function(listener, "listener")
+    chosen = None if command is None else TrialCommand.of(command, args, dashes, flags)
+    if chosen is None and (args is not None or dashes or flags):
+        raise InvalidValueError("args, dashes and flags are those of a command; give the command too")
     if isinstance(sweep, SweepPlan):
-        if words is None:
+        if chosen is None:
             raise InvalidValueError("the command is missing; give one that trains, like ['python', 'train.py']")
         plan = replace(sweep, **changes)
-        core = begin_or_continue(connection, plan, words)
+        core = begin_or_continue(connection, plan, chosen, accept_changes=accept)
     else:
         core, stored, remembered = open_sweep(connection, sweep)
-        plan, words = replace(stored, **changes), words or remembered
-        if words is None:
+        plan, chosen = replace(stored, **changes), chosen or remembered
+        if chosen is None:
             raise InvalidValueError(f"sweep {core.name!r} remembers no command; give it after --")
-        remember(core, plan, words)
+        core = go_on(core, stored, plan, chosen, accept_changes=accept)
     stops = StopRequests(connection, core.row)
     study = Study(core)
     study.fail_dead_trials(take_over=take_over)
     warn_of_unseen(study)
-    if retry:
-        retry_cut_short(study, core, plan)
+    if before is not None:
+        before(plan)
+    if retry or repeat:
+        repeat_failed(study, core, plan, only_cut_short=not repeat)
+    early = None if keep_going else EarlyFailures()
     with core.translate_errors():
-        return _Runner(core, plan, words, stops, stop_on_failure, after, listener).run()
+        return _Runner(core, plan, chosen, stops, stop_on_failure, early, after, listener).run()
 
 
 # Running
@@ -133,9 +148,10 @@ class _Runner:
         self,
         core: StudyCore,
         plan: SweepPlan,
-        command: Sequence[str],
+        command: TrialCommand,
         stops: StopRequests,
         stop_on_failure: bool,
+        early: EarlyFailures | None,
         after: Callable[[SweepTrial], None] | None,
         listener: Listener | None,
     ) -> None:
@@ -144,8 +160,9 @@ class _Runner:
         self._connection = core.connection
         self._plan = plan
         self._settings = plan.to_settings()
-        self._command = list(command)
+        self._command = command
         self._stop_on_failure = stop_on_failure
+        self._early = early
         self._after = after
         self._listener = listener
         self._stops = stops
@@ -154,6 +171,7 @@ class _Runner:
         self._telling = threading.Lock()  # so that `after` is called for one trial at a time
         self._counts = dict.fromkeys((TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL), 0)
         self._closed: str | None = None  # why no more trials begin
+        self._broken: SweepTrial | None = None  # the last of the trials that all failed the same way
         self._changing = threading.Lock()  # guards the next three
         self._children: set[Child] = set()
         self._ending: str | None = None  # why the children are being ended
@@ -178,8 +196,15 @@ class _Runner:
         if self._signals:
             raise KeyboardInterrupt
         info = self._study.info
+        broken = self._broken
         return SweepReport(
-            self._study.name, self._counts, self._closed or "done", info.best_number, info.best_value
+            self._study.name,
+            self._counts,
+            self._closed or "done",
+            info.best_number,
+            info.best_value,
+            None if broken is None else broken.trial.reason,
+            () if broken is None else broken.tail,
         )
 
     def _watch(self) -> None:
@@ -277,7 +302,7 @@ class _Runner:
                 self._close("stopped")
             if self._closed is not None:
                 return None
-            trial, error = self._draw_alone() if self._plan.sampler.name in EXHAUSTIVE else self._draw()
+            trial, error = self._draw_alone() if self._plan.sampler.is_exhaustive else self._draw()
             if error is not None:
                 raise error
             return trial
@@ -331,7 +356,7 @@ class _Runner:
         try:
             ended = self._run_child(trial)
         except OSError as error:
-            problem = f"cannot run {self._command[0]}: {error.strerror or error}"
+            problem = f"cannot run {self._command.words[0]}: {error.strerror or error}"
             self._study.tell(trial, reason=problem)
             raise InvalidValueError(problem) from None
         lasted_s = steady_s() - started_s
@@ -354,7 +379,9 @@ class _Runner:
             self._keep_output(row, output)
         except Exception as error:  # the disk is full, for instance; the trial has ended all the same
             warn(f"what trial {trial.number} of {self._study.name!r} printed is not stored: {error}")
-        self._report(trial.number, output, retried)
+        # A trial that was cut short from outside tells nothing of the command.
+        cut_short = retried or ended.killed or self._ending is not None
+        self._report(trial.number, output, retried, None if cut_short or verdict.diverged else lasted_s)
 
     def _run_child(self, trial: Trial) -> Ended:
         environment = {
@@ -366,7 +393,7 @@ class _Runner:
             PARAMS_VARIABLE: json.dumps(trial.params),
             CHANNEL_VARIABLE: self._channel.variable,
         }
-        words = command_words(self._command, trial.params)
+        words = self._command.fill(trial.params)
         while (child := self._begin_child(words, environment)) is None:
             time.sleep(POLL_S)
         if isinstance(child, Ended):
@@ -471,39 +498,20 @@ class _Runner:
                 end = f"value {verdict.value}" if verdict.reason is None else f"reason {verdict.reason!r}"
                 warn(f"the {end} of trial {trial.number} of {self._study.name!r} is not stored: {error}")
 
-    def _report(self, number: int, output: str, retried: bool) -> None:
-        """Count a trial that has ended, and call `after`."""
+    def _report(self, number: int, output: str, retried: bool, lasted_s: float | None) -> None:
+        """Count a trial that has ended, and call `after`; without `lasted_s` its failure is no early one."""
         with self._telling:
             record, info = self._study.trial(number), self._study.info
             self._counts[record.state] += 1
+            failed = record.state == TrialState.FAIL
+            lines = output.rstrip().splitlines()[-TAIL_LINES:] if failed else []
+            tail = tuple(line if len(line) <= TAIL_CHARS else f"{line[:TAIL_CHARS]} …" for line in lines)
+            done = SweepTrial(record, info.best_number, info.best_value, retried, tail)
+            if self._early is not None and self._early.are_enough_with(record, lasted_s):
+                self._broken = done
+                self._close("failing")
             if self._after is not None:
-                failed = record.state == TrialState.FAIL
-                lines = output.rstrip().splitlines()[-TAIL_LINES:] if failed else []
-                tail = tuple(line if len(line) <= TAIL_CHARS else f"{line[:TAIL_CHARS]} …" for line in lines)
-                self._after(SweepTrial(record, info.best_number, info.best_value, retried, tail))
-
-
-def command_words(command: Sequence[str], params: Mapping[str, Any]) -> list[str]:
-    """Add the params to a command as overrides: in the place of ``{overrides}``, else at its end.
-
-    A word that is ``{overrides}`` becomes a word for each param. Inside a word, as for ``sh -c``, the params
-    are quoted.
-
-    >>> command_words(["python", "train.py"], {"optim.lr": 0.1, "name": "3"})
-    ['python', 'train.py', 'optim.lr=0.1', 'name="3"']
-    """
-    overrides = [f"{key}={_format_override(value)}" for key, value in params.items()]
-    words: list[str] = []
-    for word in command:
-        words += overrides if word == OVERRIDES else [word.replace(OVERRIDES, shlex.join(overrides))]
-    return words if any(OVERRIDES in word for word in command) else [*command, *overrides]
-
-
-def _format_override(value: object) -> str:
-    """Return the text that an override reads as this value; unquoted if possible, as it may name a file."""
-    if isinstance(value, str) and not value.startswith(('"', "[", "{")) and sdn.parse_override(value) == value:
-        return value
-    return sdn.dumps({"value": value}).partition(" ")[2].rstrip("\n")  # type: ignore[dict-item]
+                self._after(done)
 
 
 @contextmanager

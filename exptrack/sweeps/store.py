@@ -14,14 +14,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import Enum
+from shlex import quote
 from typing import Any, NamedTuple
 
+from exptrack.artifacts.deletion import delete_runs
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.presence import has_living_child, is_process_alive, show_presence
-from exptrack.errors import StudyNotFoundError
+from exptrack.errors import ConflictError, StudyNotFoundError
 from exptrack.process import ProcessIdentity, current_process, is_alive, shares_boot
 from exptrack.records import TrialState
+from exptrack.runs.lookup import read_runs
 from exptrack.runs.ownership import identity_of_owner, is_dead, is_run_dead
 from exptrack.runs.row_sums import changing_study_attribute, changing_trial
 from exptrack.runs.trial_link import PROCESS_DIED, RETRY_MARK
@@ -77,6 +80,8 @@ REPORTS_OF = """
 SELECT p.trial, p.step, p.value FROM json_each(?) AS j CROSS JOIN trial_report AS p ON p.trial = j.value
 ORDER BY p.trial, p.step
 """
+COUNT_RUNNING = "SELECT count(*) FROM trial WHERE study = ? AND state = 'running'"
+RUNS_OF_STUDY = "SELECT r.id FROM trial AS t JOIN run AS r ON r.run_id = t.run_id WHERE t.study = ?"
 COUNT_TRIALS = "SELECT count(*) FROM trial WHERE study = ?"
 # Trials that repeat an earlier one are not counted.
 COUNT_ATTEMPTS = """
@@ -159,13 +164,31 @@ def study_info(connection: Connection, row: Row) -> StudyInfo:
 
 
 @in_section
-def delete_study(connection: Connection, name: object) -> int:
+def delete_study(connection: Connection, name: object, *, with_runs: bool, only_ended: bool) -> int:
     """Delete a study and its trials; see :meth:`exptrack.Archive.delete_study`."""
-    with connection.transaction():
-        study = find_study(connection, name)["id"]
-        count = int(connection.value(COUNT_TRIALS, (study,)))
-        connection.execute(DELETE_STUDY, (study,))
+    with connection.transaction(durable=with_runs):
+        row = find_study(connection, name)
+        if only_ended:
+            running = count_running_trials(connection, row["id"])
+            if running:
+                raise ConflictError(
+                    f"{running} trial{'s' * (running > 1)} of study {row['name']!r} may be running; stop the"
+                    f" search first, by `exptrack sweep stop {quote(row['name'])} --now`"
+                )
+        count = int(connection.value(COUNT_TRIALS, (row["id"],)))
+        runs = read_runs(connection, [run for (run,) in connection.all(RUNS_OF_STUDY, (row["id"],))])
+        connection.execute(DELETE_STUDY, (row["id"],))
+        if with_runs:
+            delete_runs(connection, runs)
+    if with_runs:
+        connection.vacuum_free_pages()
     return count
+
+
+def count_running_trials(connection: Connection, study: int) -> int:
+    """Count the trials of a study, by its row id, whose process lives or cannot be seen from here."""
+    running = connection.value(COUNT_RUNNING, (study,))
+    return int(running) - len(read_dead_trials(connection, study))
 
 
 @in_section

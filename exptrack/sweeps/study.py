@@ -26,7 +26,7 @@ from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.fixed_attributes import FixedAttributes
 from exptrack.frames import Frame
 from exptrack.listed import listed
-from exptrack.plain import attribute, plain, read_elements, read_items, reading, short_repr
+from exptrack.plain import attribute, plain_scalar, read_elements, read_items, reading, short_repr
 from exptrack.records import TrialState
 from exptrack.runs.trial_link import PROCESS_DIED, RETRY_MARK, TrialPruned, name_trial_run
 from exptrack.shown import shown
@@ -442,7 +442,10 @@ class Study(FixedAttributes):
         Raises:
             InvalidTypeError, InvalidValueError: params are not names with texts, numbers, bools or None.
         """
-        chosen = {check_name(name, "param name"): plain(value) for name, value in read_items(params, "params")}
+        chosen = {
+            check_name(name, "param name"): plain_scalar(value, f"param {short_repr(name)}")
+            for name, value in read_items(params, "params")
+        }
         for name, value in chosen.items():
             (check_new_value if retry_of is None else check_param_value)(name, value)
         self._core.config_for(chosen)

@@ -15,7 +15,7 @@ from exptrack.config.exp_config import make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import is_mapping, read_names, short_repr
 from exptrack.shown import shown
-from exptrack.sweeps.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit
+from exptrack.sweeps.algorithms import DEFAULT_SAMPLER, Pruner, Sampler, check_limit
 from exptrack.validation import check_direction, check_name, check_whole
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class StudyConfig:
 
     @property
     def chosen_pruner(self) -> Pruner:
-        """The pruner, or the default one."""
-        return Pruner.of(DEFAULT_PRUNER if self.pruner is None else self.pruner)
+        """The pruner. By default it is the median, or none if the sampler tries every combination."""
+        return self.chosen_sampler.usual_pruner if self.pruner is None else Pruner.of(self.pruner)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that a study stores beside its name, directions and metrics.

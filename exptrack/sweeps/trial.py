@@ -17,7 +17,7 @@ from exptrack.config.exp_config import ExpConfig
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.fixed_attributes import FixedAttributes
-from exptrack.plain import is_text, plain, read_elements, short_repr
+from exptrack.plain import is_text, plain, plain_scalar, read_elements, short_repr
 from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial
 from exptrack.shown import shown
 from exptrack.sweeps.algorithms import MAX_WHOLE
@@ -129,7 +129,7 @@ class Trial(FixedAttributes):
         given = read_elements(
             choices, f"choices of {short_repr(name)}", like="['relu', 'tanh']", most=MAX_CHOICES
         )
-        found = tuple(plain(choice) for choice in given)
+        found = tuple(plain_scalar(choice, f"a choice of {short_repr(name)}") for choice in given)
         for choice in found:
             check_new_value(name, choice)
         seen: dict[Any, Any] = {}

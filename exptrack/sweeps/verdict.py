@@ -34,11 +34,12 @@ TRACEBACK = "Traceback (most recent call last):\n"
 
 
 class Verdict(NamedTuple):
-    """How a trial ends: with a value, as pruned, or failed with a reason."""
+    """How a trial ends: with a value, as pruned, or failed with a reason; `diverged` if its value is NaN."""
 
     value: float | None = None
     pruned: bool = False
     reason: str | None = None
+    diverged: bool = False
 
 
 def find_run(connection: Connection, trial: int) -> int | None:
@@ -130,7 +131,7 @@ def _read_value(
         others = f"; did it mean {close[0]}?" if close else f", only {', '.join(logged)}" if logged else ""
         return Verdict(reason=f"its run logged no {metric}{others}")
     if math.isnan(value):
-        return Verdict(reason=f"{metric} is NaN, which cannot be compared")
+        return Verdict(reason=f"{metric} is NaN, which cannot be compared", diverged=True)
     return Verdict(value=value)
 
 

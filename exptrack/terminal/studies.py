@@ -21,6 +21,7 @@ from exptrack.terminal.console import (
     Columns,
     column_title,
     format_age,
+    format_count,
     format_duration,
     format_number,
     format_setting,
@@ -31,7 +32,7 @@ from exptrack.terminal.console import (
 )
 
 if TYPE_CHECKING:
-    from exptrack import StudyInfo, StudyResults, TrialRecord
+    from exptrack import StudyInfo, StudyResults, SweepPlan, TrialRecord
 
 STATE_STYLES = {
     TrialState.COMPLETE: "green",
@@ -130,6 +131,17 @@ def print_facts(out: Console, results: StudyResults) -> None:
             print_trials(out, results, shown)
 
 
+def describe_plan(plan: SweepPlan) -> str:
+    """Say in a line which sampler and pruner act, for how many trials and for how long."""
+    pruner = "no pruner"
+    if plan.pruner.name not in ("none", "NopPruner"):
+        pruner = f"pruner {_algorithm(plan.pruner.settings())} (for scripts that ask it)"
+    parts = [f"sampler {_algorithm(plan.sampler.settings())}", pruner]
+    limits = _limits({"max_trials": plan.max_trials, "time_limit_s": plan.time_limit_s})
+    at_once = [] if plan.jobs == 1 else [f"{plan.jobs:,} at a time"]
+    return f"{plan.name}: {'; '.join([*parts, *([limits] if limits else []), *at_once])}"
+
+
 def format_state(state: TrialState) -> str:
     """Return the word for a state."""
     return STATE_WORDS.get(state, str(state))
@@ -153,7 +165,7 @@ def _algorithm(settings: Mapping[str, Any] | None) -> str:
 
 def _limits(settings: Mapping[str, Any]) -> str:
     trials, seconds = settings.get("max_trials"), settings.get("time_limit_s")
-    parts = [] if trials is None else [f"{trials:,} trials"]
+    parts = [] if trials is None else [format_count(trials, "trial")]
     return ", ".join(parts + ([] if seconds is None else [f"{format_duration(seconds)} a session"]))
 
 

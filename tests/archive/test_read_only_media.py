@@ -64,6 +64,7 @@ WRITING = [
 # They need no archive, or other runs than one that is completed, or do not end by themselves.
 ELSEWHERE = {
     "config", "completion", "demo", "importance", "sweep run", "sweep resume", "sweep stop", "sweep show",
+    "sweep rm",
     "salvage", "ui", "tui", "reproduce",
 }  # fmt: skip
 

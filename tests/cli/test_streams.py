@@ -48,6 +48,7 @@ CALLS = {
     "sweep run": f"s.sdn -- {sys.executable} train.py",
     "sweep resume": f"old --trials 2 -- {sys.executable} train.py",
     "sweep stop": "old",
+    "sweep rm": "old --yes",
     "sweep ls": "",
     "sweep show": "old",
     "artifacts ls": "RUN",
@@ -95,6 +96,7 @@ WORKS = {
     "artifacts rm": "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM artifacts WHERE name = 'w')",
     "sweep run": "SELECT count(*) = 2 FROM trials WHERE study = 's' AND state = 'complete'",
     "sweep resume": "SELECT count(*) = 2 FROM trials WHERE study = 'old' AND state = 'complete'",
+    "sweep rm": "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM trials WHERE study = 'old')",
     "view": "SELECT 1 FROM mine LIMIT 1",
 }
 SWEEP = """

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -217,10 +218,14 @@ def test_a_real_search_prunes_finds_a_good_model_and_keeps_every_trial_as_a_run(
             assert (len(points) < 6) <= (trial.state == TrialState.PRUNED)
             assert record.artifacts.get_blob("output.txt") == "".join(f"epoch {p.step}\n" for p in points)
     lines = out.splitlines()
-    assert len(lines) == 8
-    assert sorted(line.split()[0] for line in lines[:7]) == [f"#{number}" for number in range(7)]
-    assert lines[7].startswith(f"digits: {study.counts[TrialState.COMPLETE]} complete, ")
-    assert lines[7].endswith(f"; best {study.best_value:.5g} (#{study.best_number})")
+    assert len(lines) == 9
+    assert lines[0] == (
+        "digits: sampler random, seed 4; pruner median, n_startup_trials 2 (for scripts that ask it); 7 trials,"
+        " 5 m 00 s a session; 2 at a time"
+    )
+    assert sorted(line.split()[0] for line in lines[1:8]) == [f"#{number}" for number in range(7)]
+    assert lines[8].startswith(f"digits: {study.counts[TrialState.COMPLETE]} complete, ")
+    assert lines[8].endswith(f"; best {study.best_value:.5g} (#{study.best_number})")
 
 
 @pytest.mark.parametrize(("example", "study", "trials"), [("digits", "digits", 24), ("grid", "svm", 36)])
@@ -246,16 +251,21 @@ def test_a_line_a_trial_tells_people_how_it_goes(lab: Lab) -> None:
     first = lab.call("run", "tuning.sdn", "--jobs", "2", "--", PYTHON, "train.py")
     (trial,) = lab.trials()
     lr = f"{trial.params['lr']:.5g}"
+    plan = "tuning: sampler random, seed 1; pruner median (for scripts that ask it)"
     assert first.stdout.splitlines() == [
+        f"{plan}; 1 trial; 2 at a time",
         f"#0   complete  {lr.rjust(10)}  best {lr} (#0)".ljust(51) + f"lr={lr}",
         f"tuning: 1 complete; best {lr} (#0)",
     ]
     again = lab.call("run", "tuning.sdn", "--", PYTHON, "train.py")
-    assert again.stdout == f"tuning has all its trials already; --trials N allows more; best {lr} (#0)\n"
+    assert again.stdout == (
+        f"{plan}; 1 trial\ntuning has all its trials already; --trials N allows more; best {lr} (#0)\n"
+    )
     code = "import sys; print('some words'); sys.exit('no licence')"
-    failed = lab.call("run", "tuning.sdn", "--trials", "2", "--jobs", "2", "--", PYTHON, "-c", code)
+    words = ("--trials", "2", "--jobs", "2", "--yes")
+    failed = lab.call("run", "tuning.sdn", *words, "--", PYTHON, "-c", code)
     assert failed.exit_code == 1
-    lines = failed.stdout.splitlines()
+    lines = failed.stdout.splitlines()[1:]
     assert lines[0].startswith("#1   failed             –  best")
     assert lines[1] == "     exit code 1: no licence"
     assert sorted(lines[2:4]) == ["     | no licence", "     | some words"]
@@ -265,6 +275,7 @@ def test_a_line_a_trial_tells_people_how_it_goes(lab: Lab) -> None:
 def test_what_one_command_at_a_time_writes_is_passed_on(lab: Lab) -> None:
     result = lab.call("run", "tuning.sdn", "--", PYTHON, "train.py")
     assert [line.split()[0] for line in result.stdout.splitlines()] == [
+        "tuning:",
         "training",
         "#0",
         "training",
@@ -291,6 +302,8 @@ def test_json_is_a_line_a_trial_and_one_about_all(lab: Lab) -> None:
         "ended": "done",
         "best_number": best.number,
         "best_value": best.values[0],
+        "reason": None,
+        "tail": [],
     }
     assert json.loads(lab.call("stop", "named", "--json").stdout) == {
         "study": "named",
@@ -352,6 +365,199 @@ def test_what_is_not_there_has_its_exit_code(lab: Lab) -> None:
         result = lab.call(*words)
         assert result.exit_code == 37
         assert "did you mean 'tuning'?" in result.stderr
+
+
+def test_the_first_line_says_what_samples_and_prunes(lab: Lab) -> None:
+    (lab.folder / "grid.sdn").write_text(
+        SWEEP.replace("{low: 0.1, high: 1.0}", "[0.1, 0.2]").replace("random", "grid")
+    )
+    first = lab.call("run", "grid.sdn", "--", PYTHON, "train.py").stdout.splitlines()[0]
+    assert first == "grid: sampler grid, seed 1; no pruner; 2 trials"
+    assert lab.call("resume", "grid", "--trials", "9").stdout.splitlines()[0] == first.replace("2 tr", "9 tr")
+
+
+# Scripts that know nothing of sweeps
+
+
+ARGPARSE = """\
+import argparse
+import exptrack
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.1)
+parser.add_argument("--batch-size", type=int, default=32)
+parser.add_argument("--amp", action="store_true")
+args = parser.parse_args()
+with exptrack.start_run(args) as run:
+    run.log({"loss": args.lr * args.batch_size})
+"""
+YAML = """\
+objective: {metric: loss, direction: minimize}
+space:
+  lr: {low: 1e-3, high: 0.3, log: true}
+  batch_size: [16, 32]
+  amp: [true, false]
+sampler: {name: random, seed: 5}
+budget: {max_trials: 4}
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--args", "--{key}={value}", "--dashes", "--flags", "--", PYTHON, "script.py"],
+        [
+            *["--args", "--{key}={value}", "--flags", "--"],
+            *[PYTHON, "script.py", "--batch-size", "{batch_size}", "{overrides}", "--lr={lr}"],
+        ],
+    ],
+)
+def test_an_argparse_script_is_swept_as_it_is(words: list[str], lab: Lab) -> None:
+    (lab.folder / "script.py").write_text(ARGPARSE)
+    (lab.folder / "search.yaml").write_text(YAML)
+    result = lab.call("run", "search.yaml", *words)
+    assert (result.exit_code, result.stderr) == (0, "")
+    trials = lab.trials("search")
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
+    assert len({trial.params["amp"] for trial in trials}) == 2
+    with Archive(lab.db) as archive:
+        for trial in trials:
+            assert archive.show_run(trial.run_id).config == trial.params
+    # What is remembered is the whole of it.
+    assert lab.call("resume", "search", "--trials", "5").exit_code == 0
+    assert lab.trials("search")[-1].state == TrialState.COMPLETE
+
+
+def test_a_script_that_takes_options_only_leads_to_those(lab: Lab) -> None:
+    (lab.folder / "script.py").write_text(ARGPARSE)
+    (lab.folder / "search.yaml").write_text(YAML)
+    lines = lab.call("run", "search.yaml", "--", PYTHON, "script.py").stdout.splitlines()
+    assert "script.py: error: unrecognized arguments: lr=" in lines[-3]
+    assert lines[-2] == "If the script reads its options with argparse, add --args '--{key}={value}'."
+
+
+def test_a_place_for_no_param_is_refused_before_there_is_a_study(lab: Lab) -> None:
+    for place, words in (("--rate={lrr}", "did you mean {lr}?"), ("--x={rate}", "no parameter has this name")):
+        result = lab.call("run", "tuning.sdn", "--", PYTHON, "train.py", place)
+        assert (result.exit_code, result.stdout) == (50, "")
+        assert words in result.stderr
+    with Archive(lab.db) as archive:
+        assert archive.studies() == []
+
+
+# Commands that cannot work
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_sweep_whose_command_cannot_work_stops_and_shows_the_error(as_json: bool, lab: Lab) -> None:
+    (lab.folder / "broken.py").write_text("import sys\nprint('loading')\nsys.exit('no data')\n")
+    words = ["--trials", "9", *(["--json"] if as_json else [])]
+    result = lab.call("run", "tuning.sdn", *words, "--", PYTHON, "broken.py")
+    assert (result.exit_code, len(lab.trials())) == (1, 3)
+    if as_json:
+        last = json.loads(result.stdout.splitlines()[-1])
+        assert (last["ended"], last["reason"]) == ("failing", "exit code 1: no data")
+        assert sorted(last["tail"]) == ["loading", "no data"]
+        return
+    lines = result.stdout.splitlines()
+    at = lines.index("tuning: 3 failed; stopped, because the first trials all failed in the same way")
+    assert sorted(lines[at + 1 : -1]) == ["     | loading", "     | no data"]
+    assert lines[-1] == "Once that is mended, `exptrack sweep resume tuning --retry-failed` repeats them."
+    (lab.folder / "broken.py").write_text(TRAIN)
+    again = lab.call("resume", "tuning", "--retry-failed", "--trials", "4")
+    assert again.exit_code == 0, again.stderr
+    trials = lab.trials()
+    assert [trial.state for trial in trials[3:]] == [TrialState.COMPLETE] * 4
+    assert [trial.params for trial in trials[3:6]] == [trial.params for trial in trials[:3]]
+
+
+def test_a_sweep_may_go_on_although_its_first_trials_fail(lab: Lab) -> None:
+    words = ["run", "tuning.sdn", "--trials", "4", "--keep-going", "--", PYTHON, "-c", "exit(1)"]
+    assert (lab.call(*words).exit_code, len(lab.trials())) == (1, 4)
+
+
+# A file or a command that has changed
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the answer `y` to each question, as on a terminal; return the questions."""
+    questions: list[str] = []
+
+    def confirm(question: str, **_options: Any) -> bool:
+        questions.append(question)
+        return True
+
+    for name in ("main", "sweep"):
+        monkeypatch.setattr(import_module(f"exptrack.cli.{name}"), "can_ask", lambda: True)
+    monkeypatch.setattr("click.confirm", confirm)
+    return questions
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_changed_file_is_told_and_asked_about(asks: bool, lab: Lab, answers: list[str]) -> None:
+    lab.call("run", "tuning.sdn", "--", PYTHON, "train.py")
+    (lab.folder / "tuning.sdn").write_text(SWEEP.replace("high: 1.0", "high: 2.0").replace("als: 2", "als: 3"))
+    words = [] if asks else ["--yes"]
+    result = lab.call("run", "tuning.sdn", *words, "--", PYTHON, "train.py")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "sweep 'tuning' began with another space (lr)",
+        "  lr: float from 0.1 to 1.0",
+        "      now: float from 0.1 to 2.0",
+    ]
+    assert answers == ["Continue with the new one? Earlier trials stay."] * asks
+    assert len(lab.trials()) == 3
+    assert lab.call("run", "tuning.sdn", "--", PYTHON, "train.py").stderr == ""
+
+
+def test_a_changed_command_is_told_and_asked_about(lab: Lab, answers: list[str]) -> None:
+    lab.call("run", "tuning.sdn", "--", PYTHON, "train.py")
+    for words in (["run", "tuning.sdn"], ["resume", "tuning"]):
+        result = lab.call(*words, "--trials", "3", "--", PYTHON, "train.py", words[0])
+        assert result.exit_code == 0
+        assert result.stderr.splitlines()[0] == "sweep 'tuning' began with another command"
+        assert result.stderr.splitlines()[2].endswith(f"train.py {words[0]}")
+    assert (len(answers), len(lab.trials())) == (2, 3)
+
+
+def test_what_needs_another_name_is_not_asked_about(lab: Lab, answers: list[str]) -> None:
+    lab.call("run", "tuning.sdn", "--time-limit", "1e-9", "--", PYTHON, "train.py")
+    (lab.folder / "tuning.sdn").write_text(SWEEP.replace("maximize", "minimize"))
+    refused = lab.call("run", "tuning.sdn", "--yes", "--", PYTHON, "train.py")
+    assert (refused.exit_code, answers) == (44, [])
+    assert "has another direction; choose another name (--name NAME) to begin a new sweep\n" in refused.stderr
+
+
+# Studies that are deleted
+
+
+def test_a_study_is_deleted_after_a_question_with_its_runs_if_asked(lab: Lab, answers: list[str]) -> None:
+    for name in ("one", "two"):
+        lab.call("run", "tuning.sdn", "--name", name, "--", PYTHON, "train.py")
+    assert lab.call("rm", "one").stdout == "deleted study 'one' with 2 trials\n"
+    assert answers == ["Delete study 'one' with 2 trials?"]
+    assert len(lab.statuses()) == 4
+    found = json.loads(lab.call("rm", "two", "--with-runs", "--yes", "--json").stdout)
+    assert found == {"study": "two", "trials": 2, "runs": 2}
+    assert len(answers) == 1
+    assert len(lab.statuses()) == 2
+    assert lab.call("ls", "--json").stdout == "[]\n"
+    assert lab.call("rm", "two").exit_code == 37
+
+
+def test_no_study_is_deleted_without_an_answer_or_while_it_is_searched(lab: Lab) -> None:
+    runner = lab.start("run", "tuning.sdn", "--", PYTHON, "waits.py")
+    lab.wait_for("begun0", runner)
+    live = lab.call("rm", "tuning", "--with-runs", "--yes")
+    assert live.exit_code == 40
+    assert "1 trial of study 'tuning' may be running; stop the search first" in live.stderr
+    (lab.folder / "go").touch()
+    runner.communicate()
+    refused = lab.call("rm", "tuning")
+    assert refused.exit_code == 50
+    assert "there is no terminal to ask for confirmation; give --yes" in refused.stderr
+    assert len(lab.trials()) == 2
 
 
 def killed(process: subprocess.Popen[str]) -> None:

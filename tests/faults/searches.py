@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from exptrack import Archive, Dimension, Sampler, Study, SweepPlan, Trial, TrialRecord
-from exptrack.sweeps.sweep_study import open_sweep, retry_cut_short
+from exptrack.sweeps.sweep_study import open_sweep, repeat_failed
 from tests.faults.deeds import Deeds
 from tests.faults.ledger import Ledger, State
 
@@ -89,7 +89,7 @@ class Searches(Deeds):
         for _ in range(2):
             self.act(
                 {f"trial {LEFT}/2": "waiting", f"trial {LEFT}/3": None},
-                lambda: retry_cut_short(study, core, plan),
+                lambda: repeat_failed(study, core, plan, only_cut_short=True),
             )
 
 

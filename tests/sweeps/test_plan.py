@@ -6,12 +6,13 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exptrack import Dimension, Pruner, SweepPlan, SweepPlanError
+from exptrack import Dimension, Pruner, Sampler, SweepPlan, SweepPlanError
 from exptrack.sweeps.plan import check_time_limit
 from tests.sweeps.plans import ROOMY, TREES, facts_of, plans
 
@@ -41,6 +42,29 @@ def test_what_code_plans_is_checked_too() -> None:
             Dimension("choice", choices=choices)  # type: ignore[arg-type]
     with pytest.raises(SweepPlanError):
         Dimension("float", 0.0, math.inf)
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    choices = (*np.logspace(-2, 0, 3), np.int64(7), np.float32(0.5), np.bool_(False), np.str_("a"))
+    found = Dimension("choice", choices=choices).choices
+    assert found == (0.01, 0.1, 1.0, 7, 0.5, False, "a")
+    assert [type(one) for one in found] == [float, float, float, int, float, bool, str]
+    dimension = Dimension("int", np.int32(1), np.array(9), np.int8(2))
+    assert (dimension.low, dimension.high, dimension.step) == (1, 9, 2)
+    plan = SweepPlan("n", "m", "minimize", {"a": dimension}, max_trials=np.int64(3), jobs=np.int64(2))
+    assert json.loads(json.dumps(plan.to_settings())) == plan.to_settings()
+    for bad in (np.array([1, 2]), np.datetime64("2024-01-01"), np.float64("nan"), 1j):
+        with pytest.raises(SweepPlanError):
+            Dimension("choice", choices=(bad,))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sampler", [Sampler.grid(), Sampler("BruteForceSampler"), Sampler("GridSampler")])
+def test_what_tries_every_combination_is_not_pruned_unless_asked(sampler: Sampler) -> None:
+    space = {"a": Dimension("int", 1, 2)}
+    assert SweepPlan("n", "m", "minimize", space, sampler=sampler).pruner == Pruner.none()
+    asked = SweepPlan("n", "m", "minimize", space, sampler=sampler, pruner=Pruner.median())
+    assert asked.pruner == Pruner.median()
+    assert SweepPlan("n", "m", "minimize", space).pruner == Pruner.median()
 
 
 def test_a_time_limit_is_refused_as_a_part_of_the_plan() -> None:

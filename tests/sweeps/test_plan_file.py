@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,10 +30,21 @@ from exptrack import (
     load_sweep,
     sdn,
 )
+from exptrack.records import ConfigSource
+from exptrack.sweeps.plan_places import ForeignPlaces
 from tests.strategies import exactly
 from tests.sweeps.plans import ROOMY, TREES, facts_of, plans
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "sweeps"
+JSON_TREES = st.dictionaries(
+    st.text(max_size=4),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
 GOAL = "objective: {metric: acc, direction: maximize}\n"
 
 
@@ -74,7 +87,7 @@ def test_the_example_of_a_grid_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plan.space["svm.C"] == Dimension("choice", choices=(0.1, 1.0, 10.0))
     assert plan.space["svm.shrinking"] == Dimension("choice", choices=(True, False))
     assert plan.space["pca.components"] == Dimension("int", 16, 48, 16)
-    assert (plan.sampler, plan.pruner) == (Sampler("grid"), Pruner("median"))
+    assert (plan.sampler, plan.pruner) == (Sampler("grid"), Pruner("none"))
     assert (plan.max_trials, plan.time_limit_s, plan.jobs, plan.retries) == (None, None, 1, 0)
     assert plan.base is not None
     assert plan.base.get("data") == "/secret/place"
@@ -367,6 +380,173 @@ def test_reading_a_sweep_imports_no_optimiser() -> None:
     file = str(EXAMPLES / "digits" / "sweep.sdn")
     done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+# YAML and JSON
+
+
+YAML = """\
+# the same in other words
+name: digits
+objective:
+  metric: acc
+  direction: maximize
+space:
+  optim.lr: {low: 1e-4, high: 0.3, log: true}
+  model.hidden:
+    low: 8
+    high: 128
+  model.kind:
+    - mlp
+    - null
+choices: {model.activation: [relu, tanh]}
+sampler: {name: tpe, seed: 1}
+budget: {max_trials: 24, time_limit: 10min}
+jobs: 2
+base:
+  optim: {lr: 0.01}
+"""
+JSON = """\
+{
+  "name": "digits", "objective": {"metric": "acc", "direction": "maximize"},
+  "space": {
+    "optim.lr": {"low": 1e-4, "high": 0.3, "log": true},
+    "model.hidden": {"low": 8, "high": 128},
+    "model.kind": ["mlp", null]
+  },
+  "choices": {"model.activation": ["relu", "tanh"]},
+  "sampler": {"name": "tpe", "seed": 1},
+  "budget": {"max_trials": 24, "time_limit": "10min"}, "jobs": 2, "base": {"optim": {"lr": 0.01}}
+}
+"""
+SDN = """\
+name: digits
+objective: {metric: acc, direction: maximize}
+space:
+    optim.lr: {low: 1e-4, high: 0.3, log: true}
+    model.hidden: {low: 8, high: 128}
+    model.kind: [mlp, null]
+choices: {model.activation: [relu, tanh]}
+sampler: {name: tpe, seed: 1}
+budget: {max_trials: 24, time_limit: 10min}
+jobs: 2
+base: {optim: {lr: 0.01}}
+"""
+
+
+def load_as(folder: Path, suffix: str, text: str) -> SweepPlan:
+    file = folder / f"tuning{suffix}"
+    file.write_text(text, encoding="utf-8", newline="")
+    return load_sweep(file)
+
+
+@pytest.mark.parametrize(("suffix", "text"), [(".yaml", YAML), (".yml", YAML), (".JSON", JSON)])
+def test_a_sweep_file_may_be_yaml_or_json(suffix: str, text: str, tmp_path: Path) -> None:
+    plan, same = load_as(tmp_path, suffix, text), load_as(tmp_path, ".sdn", SDN)
+    assert facts_of(plan) == facts_of(same)
+    source = plan.base.sources["optim.lr"] if plan.base is not None else None
+    lines = {".JSON": 10, ".yaml": 19, ".yml": 19}
+    assert source == ConfigSource("file", f"tuning{suffix}", lines[suffix])
+    assert load_as(tmp_path, suffix, "\ufeff" + text) == plan
+
+
+@pytest.mark.parametrize(
+    ("suffix", "old", "new", "line", "column", "words"),
+    [
+        (".yaml", "low: 8", "low: 800", 9, 10, "low 800 is above high 128"),
+        (".yaml", "high: 128", "hihg: 128", 10, 5, "did you mean high?"),
+        (".yaml", "- null", "- [1]", 11, 3, "must be text, a number, true, false or null"),
+        (".yaml", "seed: 1", "seed: -1", 15, 28, "seed must be a whole number"),
+        (".yaml", "  direction: maximize\n", "", 3, 1, "direction is missing"),
+        (
+            ".yaml",
+            "  direction",
+            "  goal: acc\n  direction",
+            5,
+            3,
+            "there is no 'goal' here; there are metric,",
+        ),
+        (".yaml", "jobs: 2", "metric: acc", 17, 1, "metric belongs in objective: {metric: …}"),
+        (".json", '"low": 8', '"low": 800', 5, 29, "low 800 is above high 128"),
+        (".json", '"high": 128', '"hihg": 128', 5, 32, "did you mean high?"),
+        (".json", "null]", "[1]]", 6, 19, "must be text, a number, true, false or null"),
+        (".json", '"seed": 1', '"seed": -1', 9, 38, "seed must be a whole number"),
+        (".json", '"metric": "acc", ', "", 2, 34, "metric is missing"),
+        (".json", '"jobs": 2', '"max_trial": 2', 10, 56, "max_trials belongs in budget: {max_trials: …}"),
+        (".json", '"space"', '"spaec"', 3, 3, "did you mean space?"),
+    ],
+)
+def test_an_error_in_yaml_or_json_shows_its_place(
+    suffix: str, old: str, new: str, line: int, column: int, words: str, tmp_path: Path
+) -> None:
+    text = (YAML if suffix == ".yaml" else JSON).replace(old, new, 1)
+    with pytest.raises(SweepFileError) as caught:
+        load_as(tmp_path, suffix, text)
+    error = caught.value
+    assert words in error.problem
+    assert (error.line, error.column, error.source) == (line, column, text.split("\n")[line - 1])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "words"),
+    [
+        (".yaml", "objective: {metric: yes}", "readers of YAML disagree about yes"),
+        (".yaml", "a: [1", "tuning.yaml, line 2, column 1"),
+        (".yaml", "- 1", "is a map of names to values"),
+        (".yaml", "", "metric is missing"),
+        (".json", "[1]", "is an object of names and values"),
+        (".json", '{"a": 1, "a": 2}', "appears twice"),
+        (".json", '{"a": NaN}', "cannot hold NaN"),
+        (".json", '{"a": 1,}', "tuning.json, line 1"),
+        (".json", "", "tuning.json, line 1"),
+    ],
+)
+def test_yaml_or_json_that_cannot_be_read_says_why(suffix: str, text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match=re.escape(words)):
+        load_as(tmp_path, suffix, text)
+
+
+def test_yaml_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(ConfigError, match=r"needs PyYAML.*write it in SDN or JSON"):
+        load_as(tmp_path, ".yaml", YAML)
+
+
+@ROOMY
+@given(plans(), st.sampled_from([".json", ".yaml"]))
+def test_a_plan_comes_back_from_yaml_and_json(
+    tmp_path_factory: pytest.TempPathFactory, plan: SweepPlan, suffix: str
+) -> None:
+    text = json.dumps(sdn.loads(as_file(plan, table=False)))
+    if suffix == ".yaml":
+        text = yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True)
+    assert facts_of(load_as(tmp_path_factory.getbasetemp(), suffix, text)) == facts_of(plan)
+
+
+@ROOMY
+@given(JSON_TREES, st.sampled_from([None, 1]))
+def test_every_value_of_a_json_document_has_its_place(tree: dict[str, Any], indent: int | None) -> None:
+    text = json.dumps(tree, indent=indent, ensure_ascii=False)
+    places = ForeignPlaces.of_json(text)
+
+    def check(value: Any, *keys: str | int) -> None:
+        place = places.of_value(*keys)
+        found, _end = (
+            json.JSONDecoder().raw_decode(place.source, place.column - 1)
+            if not isinstance(value, (dict, list))
+            else (value, 0)
+        )
+        assert exactly(found) == exactly(value)
+        if keys and isinstance(keys[-1], str):
+            key = places.of_key(*keys)
+            assert json.JSONDecoder().raw_decode(key.source, key.column - 1)[0] == keys[-1]
+        inner = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        )
+        for part, one in inner:
+            check(one, *keys, part)
+
+    check(tree)
 
 
 # Plans of every kind, as JSON and as files

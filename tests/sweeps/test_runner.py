@@ -37,7 +37,7 @@ from exptrack import (
     parse_cli_overrides,
 )
 from exptrack.sweeps import runner as sweeprunner
-from exptrack.sweeps.runner import command_words
+from exptrack.sweeps.command import TrialCommand
 from tests.strategies import FLOATS, INT64, TEXTS, exactly
 
 ROOMY = settings(deadline=None)
@@ -61,6 +61,10 @@ with exptrack.start_run(config) as run:
 @pytest.fixture(autouse=True)
 def _config(tmp_path: Path) -> None:
     (tmp_path / "config.sdn").write_text("lr: 0.5\nseed: 1\n")
+
+
+def command_words(words: list[str], params: dict[str, Any], *form: Any) -> list[str]:
+    return TrialCommand(tuple(words), *form).fill(params)
 
 
 def script(code: str) -> list[str]:
@@ -315,7 +319,8 @@ def test_a_run_that_cannot_be_recorded_leaves_its_trial_as_it_ended(
 # The whole
 
 
-def test_a_grid_that_was_searched_is_not_searched_again(archive: Archive) -> None:
+def test_a_grid_that_was_searched_is_not_searched_again(archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "config.sdn").write_text("lr: 0.5\nn: 1\nx: 0.0\n")
     space = {
         "lr": Dimension("choice", choices=(0.1, 0.2)),
         "n": Dimension("int", 2, 6, 4),
@@ -516,7 +521,8 @@ with exptrack.start_run() as run:
     (tmp_path / "go").touch()
     runner.join()
     assert (reports[0].ended, reports[0].counts[TrialState.COMPLETE]) == ("stopped", 2)
-    assert archive.run_sweep(replace(plan, max_trials=3), script(TRAINS)).ended == "done"
+    more = replace(plan, max_trials=3)
+    assert archive.run_sweep(more, script(TRAINS), accept_changes=True).ended == "done"
 
 
 def test_an_error_of_whoever_is_told_ends_the_sweep_and_its_commands(archive: Archive) -> None:

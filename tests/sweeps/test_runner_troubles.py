@@ -84,8 +84,7 @@ Sweep = Callable[..., list[TrialRecord]]
 @pytest.fixture
 def sweep(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """Run a sweep whose commands are calls of a function; return its trials."""
-    monkeypatch.setattr(runner, "check_command", list)
-    monkeypatch.setattr("exptrack.sweeps.sweep_study.check_command", list)
+    monkeypatch.setattr("exptrack.sweeps.command.check_command", list)
 
     def run(work: Callable[[Study, Trial], Ended], plan: SweepPlan = PLAN, **options: Any) -> list[TrialRecord]:
         monkeypatch.setattr(runner, "Child", Commands(archive, work))
@@ -331,7 +330,7 @@ def test_a_command_that_finds_no_file_or_process_waits_until_another_has_ended(
         running[0] -= 1
         return ended
 
-    monkeypatch.setattr(runner, "check_command", list)
+    monkeypatch.setattr("exptrack.sweeps.command.check_command", list)
     monkeypatch.setattr(runner, "Child", Scarce(archive, work))
     monkeypatch.setattr(runner, "POLL_S", 0.01)
     archive.run_sweep(PLAN, COMMAND, jobs=2)

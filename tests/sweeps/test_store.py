@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, StudyNotFoundError, TrialState
+from exptrack import Archive, ConflictError, RunBusyError, StudyNotFoundError, Trial, TrialState
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.process import current_process
 from tests.changes import altering
@@ -33,6 +33,55 @@ def test_a_deleted_study_leaves_its_runs(archive: Archive) -> None:
     assert archive.studies() == []
     assert len(archive.list_runs()) == 2
     assert archive.verify().ok
+
+
+def test_a_study_is_deleted_with_its_runs_and_what_only_they_hold(archive: Archive) -> None:
+    with archive.start_run(name="other") as other:
+        other.artifacts.register_data("shared", b"s" * 10_000)
+    study = archive.create_study("gone")
+
+    def objective(trial: Trial) -> float:
+        assert trial.run is not None
+        trial.run.artifacts.register_data("own", os.urandom(10_000))
+        trial.run.artifacts.register_data("shared", b"s" * 10_000)
+        return parabola(trial)
+
+    study.optimize(objective, 3)
+    archive.trash_run(study.trials[0].run_id)
+    stored = archive.info(count_rows=True).rows["blob"]
+    assert archive.delete_study("gone", with_runs=True) == 3
+    assert (archive.studies(), archive.list_trash()) == ([], [])
+    assert [run.run_id for run in archive.list_runs()] == [other.run_id]
+    assert (stored, archive.info(count_rows=True).rows["blob"]) == (4, 1)
+    assert archive.verify().ok
+
+
+def test_a_study_that_is_searched_is_deleted_only_where_that_is_meant(archive: Archive) -> None:
+    study = archive.create_study("live")
+    trial = study.ask()
+    with pytest.raises(ConflictError, match="1 trial of study 'live' may be running; stop the search first"):
+        archive.delete_study("live", only_ended=True)
+    study.tell(trial, 1.0)
+
+    def delete(trial: Trial) -> float:
+        # Its run is running too.
+        with pytest.raises(RunBusyError):
+            archive.delete_study("live", with_runs=True)
+        return 1.0
+
+    study.optimize(delete, 1)
+    assert len(archive.trials("live")) == 2
+    study.ask()
+    assert archive.delete_study("live") == 3
+    assert archive.verify().ok
+
+
+def test_a_trial_whose_process_is_dead_keeps_no_study(archive: Archive) -> None:
+    archive.create_study("dead").ask()
+    other = json.dumps({**current_process()._asdict(), "started": "1"})
+    with altering(archive._connection):
+        archive._connection.execute("UPDATE trial SET owner = ?", (other,))
+    assert archive.delete_study("dead", only_ended=True) == 1
 
 
 def test_a_trial_of_a_dead_process_counts_as_failed_although_nobody_has_said_so(archive: Archive) -> None:

@@ -93,3 +93,39 @@ def test_two_that_resume_at_once_try_each_trial_again_once(archive: Archive) -> 
     assert [process.wait() for process in both] == [0, 0]
     values = [trial.params["lr"] for trial in study.completed_trials()]
     assert len(values) == len(set(values)) == 9
+
+
+FAILS_ONCE = """
+import os, exptrack
+with exptrack.start_run(exptrack.current_trial().config) as run:
+    marker = f"tried {run.config['lr']}"
+    if not os.path.exists(marker):
+        open(marker, "w").close()
+        raise ValueError("no licence")
+    run.log({"acc": 1.0})
+"""
+
+
+def test_failed_trials_are_repeated_once_each_within_the_budget(archive: Archive) -> None:
+    plan = replace(
+        GRID, sampler=Sampler.random(seed=1), space={"lr": Dimension("float", 0.0, 1.0)}, max_trials=2
+    )
+    archive.run_sweep(plan, script(FAILS_ONCE))
+    failed = archive.trials("grid")
+    assert [trial.reason for trial in failed] == ["exit code 1: ValueError: no licence"] * 2
+    # What was not cut short is not repeated unless that is asked for.
+    assert sum(archive.run_sweep(plan, script(FAILS_ONCE), retry=True).counts.values()) == 0
+    report = archive.run_sweep(plan, script(FAILS_ONCE), retry_failed=True)
+    assert report.counts[TrialState.COMPLETE] == 2
+    trials = archive.trials("grid")
+    assert [trial.params for trial in trials[2:]] == [trial.params for trial in failed]
+    assert sum(archive.run_sweep("grid", retry_failed=True).counts.values()) == 0
+    # Two more count, although four trials have run.
+    assert sum(archive.run_sweep("grid", max_trials=4).counts.values()) == 2
+
+
+def test_a_grid_repeats_what_failed(archive: Archive) -> None:
+    archive.run_sweep(GRID, script(FAILS_ONCE))
+    report = archive.run_sweep("grid", retry_failed=True)
+    assert (report.counts[TrialState.COMPLETE], len(archive.trials("grid"))) == (3, 6)
+    assert sum(archive.run_sweep("grid").counts.values()) == 0

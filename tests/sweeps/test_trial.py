@@ -225,3 +225,20 @@ def test_a_suggested_param_keeps_what_others_added_to_the_config(archive: Archiv
     (record,) = study.completed_trials()
     kinds = [event.kind for event in archive.read_events(record.run_id)]
     assert kinds == ["start", "config", "config", "end"]  # the trial itself records the params
+
+
+def test_choices_and_params_of_numpy_become_plain_ones(archive: Archive) -> None:
+    def objective(trial: Trial) -> float:
+        lr = trial.suggest_choice("lr", numpy.logspace(-3, -1, 3))
+        width = trial.suggest_choice("width", [numpy.int64(8), numpy.int64(16)])
+        assert (type(lr), type(width)) == (float, int)
+        assert type(trial.suggest_int("depth", numpy.int64(1), numpy.int64(4))) is int
+        return lr * width
+
+    study = archive.create_study("numpy", sampler=Sampler.random(seed=1))
+    study.enqueue({"lr": numpy.float64(0.01), "width": numpy.int32(16), "depth": numpy.int64(2)})
+    study.optimize(objective, 3)
+    assert study.trials[0].params == {"lr": 0.01, "width": 16, "depth": 2}
+    grid = archive.create_study("grid", sampler=Sampler.grid({"lr": numpy.array([0.5, 0.25])}))
+    grid.optimize(lambda trial: float(trial.suggest_float("lr", 0.0, 1.0)))
+    assert sorted(trial.params["lr"] for trial in grid.trials) == [0.25, 0.5]

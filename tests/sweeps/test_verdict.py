@@ -134,7 +134,8 @@ def die(*given):
     real(*given)
     os.kill(os.getpid(), signal.SIGKILL)
 runner._Runner._name_command = die
-exptrack.Archive.default().run_sweep("s", [sys.executable, "-c", sys.argv[1]], time_limit=60.0)
+command = [sys.executable, "-c", sys.argv[1]]
+exptrack.Archive.default().run_sweep("s", command, time_limit=60.0, accept_changes=True)
 """
 BEGINS_LATE = """
 import os, time, exptrack

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from exptrack import RunComparison
+from exptrack import Archive, MetricDifference, RunComparison
 from exptrack.cli.main import json_option, main, narrow, open_archive, run_argument, where_option
 from exptrack.cli.output import print_json
+from exptrack.cli.shown import choose_metrics, shorten_ids, system_option
 
 MOST_COMPARED = 50
 
@@ -28,9 +29,12 @@ statistic_option = click.option(
 @run_argument("runs", nargs=-1)
 @where_option
 @click.option("--all", "all_keys", is_flag=True, help="Show equal config keys too.")
+@system_option
 @json_option
 @click.pass_obj
-def compare(db: str | None, runs: Sequence[str], where: Sequence[str], all_keys: bool, as_json: bool) -> None:
+def compare(
+    db: str | None, runs: Sequence[str], where: Sequence[str], all_keys: bool, system: bool, as_json: bool
+) -> None:
     """Show runs side by side: differing config keys, and metrics.
 
     Name the RUNS, or find them by --where (the newest 50).
@@ -44,44 +48,62 @@ def compare(db: str | None, runs: Sequence[str], where: Sequence[str], all_keys:
         if where:
             chosen = narrow(archive.runs(), where).limit(MOST_COMPARED).list()
         found = archive.compare(chosen, all_keys=all_keys) if chosen else RunComparison((), (), ())
-    if as_json:
-        print_json(found)
-        return
-    if not chosen:
-        click.echo("no run matches the filter")
-        return
-    from exptrack.terminal.comparison import print_comparison
-    from exptrack.terminal.console import open_console
+        if as_json:
+            print_json(found)
+            return
+        if not chosen:
+            click.echo("no run matches the filter")
+            return
+        from exptrack.terminal.comparison import print_comparison
+        from exptrack.terminal.console import open_console
 
-    print_comparison(open_console(), found)
+        out = open_console()
+        metrics = {metric.name: metric for metric in found.metrics}
+        names = choose_metrics(archive, found.runs, metrics, system=system)
+        ids = shorten_ids(out, archive, (run.run_id for run in found.runs))
+    print_comparison(out, found, [metrics[name] for name in names], ids)
 
 
 @main.command()
 @run_argument("run_a")
 @run_argument("run_b")
+@system_option
 @json_option
 @click.pass_obj
-def diff(db: str | None, run_a: str, run_b: str, as_json: bool) -> None:
+def diff(db: str | None, run_a: str, run_b: str, system: bool, as_json: bool) -> None:
     """Show how two runs differ in config and metrics.
 
     Example: exptrack diff 1k3f 1k3g
     """
     with open_archive(db) as archive:
         found = archive.diff_runs(run_a, run_b)
-    if as_json:
-        print_json(found)
-        return
-    from exptrack.terminal.comparison import print_diff
-    from exptrack.terminal.console import open_console
+        if as_json:
+            print_json(found)
+            return
+        from exptrack.terminal.comparison import print_diff
+        from exptrack.terminal.console import open_console
 
-    print_diff(open_console(), found)
+        out = open_console()
+        metrics = _choose_differences(archive, (found.run_a, found.run_b), found.metrics, system)
+        ids = shorten_ids(out, archive, (found.run_a, found.run_b))
+    print_diff(out, found, metrics, ids)
+
+
+def _choose_differences(
+    archive: Archive, run_ids: Sequence[str], found: Sequence[MetricDifference], system: bool
+) -> list[MetricDifference]:
+    """Return the differences of metrics that are shown, the most telling metrics first."""
+    by_name = {one.name: one for one in found}
+    records = archive.runs().only(*run_ids).list()
+    return [by_name[name] for name in choose_metrics(archive, records, by_name, system=system)]
 
 
 @main.command()
 @run_argument()
+@system_option
 @json_option
 @click.pass_obj
-def changes(db: str | None, run: str, as_json: bool) -> None:
+def changes(db: str | None, run: str, system: bool, as_json: bool) -> None:
     """Show what changed in a run since the run before it.
 
     The run before it is the newest earlier run of the same script; if there is none, of the same name or group.
@@ -90,16 +112,20 @@ def changes(db: str | None, run: str, as_json: bool) -> None:
     """
     with open_archive(db) as archive:
         found = archive.what_changed(run)
-    if as_json:
-        print_json(found)
-        return
-    from exptrack.terminal.comparison import print_changes
-    from exptrack.terminal.console import open_console
+        if as_json:
+            print_json(found)
+            return
+        from exptrack.terminal.comparison import print_changes
+        from exptrack.terminal.console import open_console
 
-    if found is None:
-        click.echo("there is no earlier run of the same script, name or group")
-        return
-    print_changes(open_console(), found)
+        if found is None:
+            click.echo("there is no earlier run of the same script, name or group")
+            return
+        out = open_console()
+        pair = (found.previous, found.run_id)
+        metrics = _choose_differences(archive, pair, found.metrics, system)
+        ids = shorten_ids(out, archive, pair)
+    print_changes(out, found, metrics, ids)
 
 
 @main.command()

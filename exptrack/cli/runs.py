@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Container, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from exptrack import Archive, FilterError, RunStatus
+from exptrack import Archive, FilterError, RunStatus, RunSummary
 from exptrack.cli.main import (
     complete_run,
     json_option,
@@ -25,6 +27,10 @@ from exptrack.cli.main import (
 )
 from exptrack.cli.many import Choice, change_runs, split_words
 from exptrack.cli.output import print_json, print_json_or_text
+from exptrack.cli.shown import choose_metrics, shorten_ids, system_option
+
+if TYPE_CHECKING:
+    from exptrack import RunQuery
 
 
 @main.command()
@@ -41,6 +47,7 @@ from exptrack.cli.output import print_json, print_json_or_text
 @click.option(
     "-q", "--quiet", is_flag=True, help="Print ids only, one a line: of all runs, unless -n is given."
 )
+@system_option
 @limit_option(20)
 @json_option
 @click.pass_context
@@ -55,10 +62,14 @@ def ls(
     order: str | None,
     columns: str | None,
     quiet: bool,
+    system: bool,
     limit: int,
     as_json: bool,
 ) -> None:
     """List runs, newest first.
+
+    The columns are what the runs are ordered by, the objectives of their studies, metrics of validation and
+    test data, then loss, accuracy and others. A short id may be given wherever a run is asked for.
 
     FIELD is config.KEY, attr.KEY, or metrics.NAME: the last value; also metrics.NAME.max, .min, .mean, …. Or it
     is one of name, status, tag, group, started, duration, commit, study, trial.number, trial.state and others.
@@ -86,29 +97,48 @@ def ls(
                 click.echo(row["run_id"])
             return
         query = query.limit(limit)
-        valued = [] if columns is None else list(query.values(columns))
-        found = query.list() if columns is None else []
-        nans = archive.nan_steps(found) if found and not as_json else {}
-    if as_json:
-        rows = [{"run_id": run.run_id, **values} for run, values in valued]
-        print_json(found if columns is None else rows)
-        return
-    from exptrack.terminal.console import open_console
-    from exptrack.terminal.runs import print_fields, print_runs
+        fields = _list_order(order) if columns is None else columns
+        if as_json:
+            _print_listed(query, columns)
+            return
+        from exptrack.terminal.console import open_console
+        from exptrack.terminal.runs import print_fields, print_runs
 
-    if columns is None:
-        print_runs(open_console(), found, nans)
-    else:
+        out = open_console()
+        valued: list[tuple[RunSummary, dict[str, Any]]]
+        valued = [(run, {}) for run in query] if columns is None and not fields else list(query.values(fields))
+        found = [run for run, _values in valued]
+        ids = shorten_ids(out, archive, (run.run_id for run in found))
         heads = list(valued[0][1]) if valued else []
-        print_fields(open_console(), heads, [(run, list(values.values())) for run, values in valued])
+        if columns is not None:
+            print_fields(out, heads, [(run, list(values.values())) for run, values in valued], ids)
+            return
+        names = choose_metrics(archive, found, system=system)
+        ordered = {head: [values[head] for _run, values in valued] for head in heads}
+        nans = archive.nan_steps(found) if found else {}
+        print_runs(out, found, nans, metrics=names, ordered=ordered, ids=ids)
+
+
+def _print_listed(query: RunQuery, columns: str | None) -> None:
+    if columns is None:
+        print_json(query.list())
+    else:
+        print_json([{"run_id": run.run_id, **values} for run, values in query.values(columns)])
+
+
+def _list_order(order: str | None) -> str:
+    """Return the fields of an order as columns: without the signs before them."""
+    parts = re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+', order or "")
+    return ",".join(part.strip().removeprefix("-") for part in parts)
 
 
 @main.command()
 @run_argument()
 @click.option("--rewound", is_flag=True, help="Show metrics that a rewinding of the run has hidden, too.")
+@system_option
 @json_option
 @click.pass_obj
-def show(db: str | None, run: str, rewound: bool, as_json: bool) -> None:
+def show(db: str | None, run: str, rewound: bool, system: bool, as_json: bool) -> None:
     """Show everything about one run.
 
     A run that went on from an earlier step keeps what it had logged past that step; --rewound shows that too.
@@ -126,11 +156,10 @@ def show(db: str | None, run: str, rewound: bool, as_json: bool) -> None:
         from exptrack.terminal.console import open_console
         from exptrack.terminal.runs import print_detail
 
-        trends = {
-            metric.name: draw_sparkline(archive.series(run, metric.name, buckets=SPARK_CHARS))
-            for metric in found.metrics
-        }
-    print_detail(open_console(), found, trends)
+        by_name = {metric.name: metric for metric in found.metrics}
+        names = choose_metrics(archive, [found.summary], by_name, system=system)
+        trends = {name: draw_sparkline(archive.series(run, name, buckets=SPARK_CHARS)) for name in names}
+    print_detail(open_console(), found, trends, [by_name[name] for name in names])
 
 
 @main.command()
@@ -170,16 +199,17 @@ def best(
     with open_archive(db) as archive:
         found = archive.best_runs(metric, direction, by=by, limit=limit, where=where)
         left_out = archive.count_left_out(metric, where=where, statistic=by)
-    if as_json:
-        print_json([{"run": run, "value": value} for run, value in found])
-        return
-    from exptrack.terminal.comparison import print_left_out
-    from exptrack.terminal.console import open_console
-    from exptrack.terminal.runs import print_ranking
+        if as_json:
+            print_json([{"run": run, "value": value} for run, value in found])
+            return
+        from exptrack.terminal.comparison import print_left_out
+        from exptrack.terminal.console import open_console
+        from exptrack.terminal.runs import print_ranking
 
-    out = open_console()
+        out = open_console()
+        ids = shorten_ids(out, archive, (run.run_id for run, _value in found))
     if found:
-        print_ranking(out, metric, found)
+        print_ranking(out, metric, found, ids)
     else:
         out.print(f"no completed run has a finite {metric}")
     print_left_out(out, left_out)
@@ -212,14 +242,16 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
             if value in (None, ()) or (isinstance(value, float) and math.isnan(value)):
                 break
             found.append((run, value))
-    if as_json:
-        print_json([{"run": run, "value": value} for run, value in found])
-        return
-    from exptrack.terminal.console import open_console
-    from exptrack.terminal.runs import print_ranking
+        if as_json:
+            print_json([{"run": run, "value": value} for run, value in found])
+            return
+        from exptrack.terminal.console import open_console
+        from exptrack.terminal.runs import print_ranking
 
+        out = open_console()
+        ids = shorten_ids(out, archive, (run.run_id for run, _value in found))
     if found:
-        print_ranking(open_console(), field, found)
+        print_ranking(out, field, found, ids)
     else:
         click.echo(f"no run has a value of {field}")
 

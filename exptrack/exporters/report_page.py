@@ -23,7 +23,6 @@ from exptrack.exporters.report_markup import (
     element,
     serialize,
     write_count,
-    write_duration,
     write_number,
     write_setting,
     write_time,
@@ -40,6 +39,7 @@ from exptrack.exporters.report_parts import (
     section,
     setting_cell,
 )
+from exptrack.times import format_duration
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 SIGNS = {"completed": "✓", "running": "●", "failed": "✕", "interrupted": "■", "pruned": "✂"}
@@ -201,7 +201,7 @@ class _Page:
 
     def _write_run(self, run: RunRow, keys: Sequence[str], has_tags: bool) -> Element:
         tags = [part for tag in run.tags for part in (isolate(cut(tag, NAME_CHARS)), " ")]
-        spent = element("small", write_duration(run.duration_s))
+        spent = element("small", format_duration(run.duration_s))
         return element(
             "tr",
             element("th", self._named(run.run_id, "small"), scope="row"),
@@ -383,7 +383,7 @@ class _Page:
                 "tr",
                 element("th", self._label(run.run_id), scope="row"),
                 element("td", write_status(run.status), class_="nowrap"),
-                element("td", write_duration(run.duration_s), class_="nowrap"),
+                element("td", format_duration(run.duration_s), class_="nowrap"),
                 element("td", isolate(cut(run.reason or "", REASON_CHARS)), class_="long"),
             )
             for run in ended

@@ -2,7 +2,7 @@
 
 Invariants: text from an archive is printed as text only, without markup and with control characters escaped, so
 a hostile name cannot draw on the terminal. The console itself sees to that, whatever is printed on it. Piped
-output is never cut and has no colour.
+output is never cut, and has neither colour nor blanks at the end of a line.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import (
     Console,
     ConsoleOptions,
@@ -31,11 +32,16 @@ from rich.table import Table
 from rich.text import Text
 
 from exptrack.terminal.ascii import spell_out
+from exptrack.times import format_duration
 
 PIPED_WIDTH = 100_000
 LEAST_WRAPPED = 16  # a column whose words are folded is not made narrower than this
+LEAST_FOLDED = 24  # nor one for which other columns are left out
+GAP_CHARS = 2  # between columns
+BLANKS = " \u2800"  # the space, and the braille character without a dot
 
-# The justification ("left" or "right") and the cells of each column, by its name.
+# The justification and the cells of each column, by its name: "left" for words, which may be folded; "right" for
+# numbers; "whole" for drawings, and for words that stay on one line.
 Columns: TypeAlias = dict[str, tuple[str, Sequence[object]]]
 
 
@@ -82,6 +88,11 @@ class _Escaped:
         return Measurement.get(console, options, self._inner)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not console.is_terminal:
+            # No style is lost: piped output has none.
+            text = "".join(part.text for part in console.render(self._inner, options) if not part.control)
+            yield Segment("\n".join(safe(line).rstrip(BLANKS) for line in text.split("\n")))
+            return
         for text, style, control in console.render(self._inner, options):
             yield Segment(text if control else "\n".join(map(safe, text.split("\n"))), style, control)
 
@@ -107,21 +118,40 @@ def print_table(
     """Print rows under (name, justification) columns; Text cells keep their style.
 
     If the terminal is too narrow, long words are folded in the column `folded`. Without `folded` they are
-    folded in every column but the first, because people copy from that one.
+    folded in every column of texts but the first, because people copy from that one. Numbers and drawings are
+    never folded: if they do not fit, each row becomes a block of lines.
     """
-    table = Table(
-        box=SIMPLE_HEAD if out.is_terminal else None, pad_edge=False, header_style="bold", show_edge=False
-    )
-    for position, (name, justify) in enumerate(columns):
+    cells = [[cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row] for row in rows]
+    widths = _measure_columns([name for name, _justify in columns], cells)
+    foldable = _find_foldable(columns, folded)
+    least = [min(width, LEAST_WRAPPED) if place in foldable else width for place, width in enumerate(widths)]
+    if cells and _add_gaps(least) > out.width:
+        print_records(out, [name for name, _justify in columns], cells)
+        return
+    # Between columns stand the rule of the box and one blank, or without a box two blanks.
+    box = SIMPLE_HEAD if out.is_terminal else None
+    padding = (0, GAP_CHARS - (box is not None), 0, 0)
+    table = Table(box=box, padding=padding, pad_edge=False, header_style="bold", show_edge=False)
+    for place, (name, justify) in enumerate(columns):
         table.add_column(
             Text(safe(name)),
             justify="right" if justify == "right" else "left",
-            no_wrap=position == 0 if folded is None else name != folded,
+            no_wrap=place not in foldable,
             overflow="fold",
+            min_width=least[place],
         )
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row))
+    for row in cells:
+        table.add_row(*row)
     out.print(table)
+
+
+def _find_foldable(columns: Sequence[tuple[str, str]], folded: str | None) -> set[int]:
+    """Return the places of the columns whose words may be folded."""
+    return {
+        place
+        for place, (name, justify) in enumerate(columns)
+        if justify == "left" and (place > 0 if folded is None else name == folded)
+    }
 
 
 def print_fitted(
@@ -130,28 +160,53 @@ def print_fitted(
     expendable: Iterable[str],
     *,
     folded: str | None = None,
-) -> list[str]:
-    """Print columns and drop whole ones where the terminal is too narrow; return the names of the dropped.
+    option: str = "--json",
+    unlisted: int = 0,
+) -> None:
+    """Print columns; where the terminal is too narrow, leave out whole ones and say how many.
 
-    Columns are dropped in the order of `expendable`.
+    Columns are left out in the order of `expendable`. If that is not enough, each row becomes a block of lines
+    with all of them. `option` shows what is left out; `unlisted` counts columns that are left out anyway.
     """
-    kept = dict(columns)
-    for least in expendable:
-        if measure_table(kept) <= out.width:
-            break
-        kept.pop(least, None)
+    kept = fit_columns(out, columns, expendable, folded)
     heads = [(column_title(head), justify) for head, (justify, _cells) in kept.items()]
     print_table(out, heads, zip(*(cells for _justify, cells in kept.values()), strict=True), folded=folded)
-    return [name for name in columns if name not in kept]
+    lost = len(columns) - len(kept)
+    if lost or unlisted:
+        wider = ", or a wider terminal" if lost else ""
+        out.print(Text(f"{format_count(lost + unlisted, 'more column')}: {option}{wider}", style="dim"))
 
 
-def measure_table(columns: Columns) -> int:
-    """Return the width of a table of these columns, padding and rules included."""
-    widths = (
-        max(len(column_title(head)), *(len(safe(cell)) for cell in cells))
-        for head, (_justify, cells) in columns.items()
-    )
-    return sum(widths) + 3 * len(columns)
+def fit_columns(
+    out: Console, columns: Columns, expendable: Iterable[str], folded: str | None = None
+) -> Columns:
+    """Return the columns that have room, without some of the expendable ones; all if that is too little."""
+    kept = dict(columns)
+    for least in expendable:
+        if measure_table(kept, folded) <= out.width:
+            return kept
+        kept.pop(least, None)
+    return kept if measure_table(kept, folded) <= out.width else columns
+
+
+def measure_table(columns: Columns, folded: str | None = None) -> int:
+    """Return the width of a table of these columns; words of the column `folded` may be folded."""
+    widths = []
+    for head, (_justify, cells) in columns.items():
+        (width,) = _measure_columns([column_title(head)], [[cell] for cell in cells])
+        widths.append(min(width, LEAST_FOLDED) if head == folded else width)
+    return _add_gaps(widths)
+
+
+def _measure_columns(names: Sequence[str], rows: Iterable[Sequence[object]]) -> list[int]:
+    widths = [cell_len(safe(name)) for name in names]
+    for row in rows:
+        widths = [max(width, cell_len(safe(cell))) for width, cell in zip(widths, row, strict=True)]
+    return widths
+
+
+def _add_gaps(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP_CHARS * (len(widths) - 1)
 
 
 def column_title(head: str) -> str:
@@ -162,23 +217,18 @@ def column_title(head: str) -> str:
     return head
 
 
-def print_records(out: Console, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """Print each row as a block with a line for each column."""
+def print_records(out: Console, columns: Sequence[str], cells: Sequence[Sequence[object]]) -> None:
+    """Print each row as a block with a line for each column that has a value."""
     for position, row in enumerate(cells):
         if position:
             out.print()
         grid = Table.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
-        for name, text in zip(columns, row, strict=True):
-            grid.add_row(Text(safe(name), style="dim"), Text(safe(text)))
+        for name, cell in zip(columns, row, strict=True):
+            shown = cell if isinstance(cell, Text) else Text(safe(cell))
+            grid.add_row(Text(safe(name), style="dim"), shown)
         out.print(grid)
-
-
-def is_too_wide(out: Console, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
-    """Tell whether a table of these columns does not fit the terminal even with long words folded."""
-    first, *rest = (max(map(len, map(safe, column))) for column in zip(columns, *cells, strict=True))
-    return first + sum(min(width, LEAST_WRAPPED) + 3 for width in rest) > out.width
 
 
 def print_heading(out: Console, words: str) -> None:
@@ -197,13 +247,39 @@ def format_number(value: float | None) -> str:
     return f"{value:.5g}" if math.isfinite(value) else str(value)
 
 
-def format_duration(seconds: float) -> str:
-    """Format seconds as text such as ``2 m 05 s``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} m" if hours else f"{minutes} m {rest:02} s"
+def format_metric(name: str, value: float | None) -> str:
+    """Format a value of a metric, with its unit if the end of its name tells it.
+
+    >>> format_metric("system/memory_used_bytes", 6.5e9), format_metric("net/bytes_per_s", 2300.0)
+    ('6.5 GB', '2.3 kB/s')
+    >>> format_metric("cpu_percent", 37.25), format_metric("epoch_s", 754.0), format_metric("loss", 0.1)
+    ('37.25 %', '12 min 34 s', '0.1')
+    """
+    if value is None or not math.isfinite(value):
+        return format_number(value)
+    for end, write in UNITS.items():
+        if name == end or name.endswith(("_" + end, "/" + end, "." + end)):
+            return write(value)
+    return format_number(value)
+
+
+def _write_seconds(value: float) -> str:
+    if value < 0:
+        return f"{format_number(value)} s"
+    return (
+        format_duration(value) if value >= 60 else f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+    )
+
+
+UNITS: dict[str, Callable[[float], str]] = {
+    **dict.fromkeys(
+        ("bytes_per_s", "bytes_per_sec", "bytes_per_second"), lambda value: f"{format_size(value)}/s"
+    ),
+    **dict.fromkeys(("per_s", "per_sec", "per_second"), lambda value: f"{format_number(value)}/s"),
+    "bytes": lambda value: format_size(value),
+    "percent": lambda value: f"{format_number(value)} %",
+    **dict.fromkeys(("s", "sec", "secs", "seconds"), _write_seconds),
+}
 
 
 def format_count(number: int, noun: str) -> str:
@@ -214,10 +290,10 @@ def format_count(number: int, noun: str) -> str:
 def format_size(count: float) -> str:
     """Format a number of bytes in decimal units."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
+        if abs(count) < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
-    return f"{count:.1f} TB"
+    return f"{count:,.1f} TB"
 
 
 def format_age(moment: datetime) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from exptrack import Archive, MetricDifference, RunComparison
+from exptrack.cli.complete import complete_key, complete_metric
 from exptrack.cli.main import json_option, main, narrow, open_archive, run_argument, where_option
 from exptrack.cli.output import print_json
 from exptrack.cli.shown import choose_metrics, shorten_ids, system_option
@@ -129,8 +130,8 @@ def changes(db: str | None, run: str, system: bool, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("metric")
-@click.argument("keys", nargs=-1, required=True)
+@click.argument("metric", shell_complete=complete_metric)
+@click.argument("keys", nargs=-1, required=True, shell_complete=complete_key)
 @statistic_option
 @where_option
 @json_option
@@ -161,7 +162,7 @@ def groups(
 
 
 @main.command()
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metric)
 @click.option(
     "--method",
     type=click.Choice(["groups", "spearman", "forest"]),

@@ -13,8 +13,17 @@ import click
 from click.core import ParameterSource
 
 from exptrack import Archive, FilterError, RunStatus, RunSummary
+from exptrack.cli.complete import (
+    complete_attribute,
+    complete_field,
+    complete_fields,
+    complete_group,
+    complete_metric,
+    complete_order,
+    complete_tag,
+    complete_words,
+)
 from exptrack.cli.main import (
-    complete_run,
     json_option,
     limit_option,
     main,
@@ -37,13 +46,28 @@ if TYPE_CHECKING:
 @click.option(
     "--status", type=click.Choice([*map(str, RunStatus), "pruned"]), help="Only runs with this status."
 )
-@click.option("--tag", multiple=True, help="Only runs with this tag (repeatable: all must match).")
-@click.option("--group", help="Only runs in this group.")
+@click.option(
+    "--tag",
+    multiple=True,
+    shell_complete=complete_tag,
+    help="Only runs with this tag (repeatable: all must match).",
+)
+@click.option("--group", shell_complete=complete_group, help="Only runs in this group.")
 @click.option("--after", metavar="WHEN", help="Only runs started at or after this ISO date or time (UTC).")
 @click.option("--before", metavar="WHEN", help="Only runs started before this ISO date or time (UTC).")
 @where_option
-@click.option("--order", metavar="FIELD[,…]", help="Sort by these fields; -FIELD puts the greatest first.")
-@click.option("--columns", metavar="FIELD[,…]", help="Show these fields instead of the usual ones.")
+@click.option(
+    "--order",
+    metavar="FIELD[,…]",
+    shell_complete=complete_order,
+    help="Sort by these fields; -FIELD puts the greatest first.",
+)
+@click.option(
+    "--columns",
+    metavar="FIELD[,…]",
+    shell_complete=complete_fields,
+    help="Show these fields instead of the usual ones.",
+)
 @click.option(
     "-q", "--quiet", is_flag=True, help="Print ids only, one a line: of all runs, unless -n is given."
 )
@@ -163,7 +187,7 @@ def show(db: str | None, run: str, rewound: bool, system: bool, as_json: bool) -
 
 
 @main.command()
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metric)
 @click.option("--max", "direction", flag_value="maximize", help="The greatest value is the best.")
 @click.option("--min", "direction", flag_value="minimize", help="The least value is the best.")
 @click.option(
@@ -216,7 +240,7 @@ def best(
 
 
 @main.command()
-@click.argument("field")
+@click.argument("field", shell_complete=complete_field)
 @click.option("--min", "least_first", is_flag=True, help="Put the least value first.")
 @where_option
 @limit_option(10)
@@ -271,7 +295,9 @@ def _name_field(archive: Archive, text: str) -> str:
 
 
 @main.command()
-@click.argument("words", nargs=-1, required=True, metavar="[RUN] TAG...", shell_complete=complete_run)
+@click.argument(
+    "words", nargs=-1, required=True, metavar="[RUN] TAG...", shell_complete=complete_words(complete_tag)
+)
 @click.option("--remove", is_flag=True, help="Remove the tags instead.")
 @where_option
 @named_option
@@ -314,7 +340,7 @@ def tag(
 
 
 @main.command()
-@click.argument("words", nargs=-1, required=True, metavar="[RUN] TEXT", shell_complete=complete_run)
+@click.argument("words", nargs=-1, required=True, metavar="[RUN] TEXT", shell_complete=complete_words())
 @where_option
 @named_option
 @yes_option
@@ -366,7 +392,13 @@ def rename(db: str | None, run: str, name: str, as_json: bool) -> None:
 
 
 @main.command("set")
-@click.argument("words", nargs=-1, required=True, metavar="[RUN] KEY=VALUE…", shell_complete=complete_run)
+@click.argument(
+    "words",
+    nargs=-1,
+    required=True,
+    metavar="[RUN] KEY=VALUE…",
+    shell_complete=complete_words(complete_attribute),
+)
 @click.option("--remove", is_flag=True, help="Delete the attributes instead; give their keys alone.")
 @where_option
 @named_option

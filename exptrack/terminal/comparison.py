@@ -11,6 +11,8 @@ from rich.text import Text
 
 from exptrack.terminal.artifacts import shorten_digest
 from exptrack.terminal.console import (
+    GAP_CHARS,
+    LEAST_WRAPPED,
     Columns,
     format_age,
     format_metric,
@@ -89,7 +91,7 @@ def print_comparison(
     columns: Columns = {"": ("left", list(facts))}
     for place, head in enumerate(heads):
         columns[head] = ("left", [cells[place] for _justify, cells in facts.values()])
-    if not out.is_terminal or measure_table(columns) <= out.width:
+    if not out.is_terminal or _fits(out, columns):
         print_fitted(out, columns, ())
     else:
         ends: Columns = {"run": ("left", [Text(head, style="bold") for head in heads]), **facts}
@@ -97,6 +99,12 @@ def print_comparison(
     print_hidden_metrics(out, len(record.metrics) - len(shown))
     if not any(key.differs for key in record.config):
         out.print(Text("the configs are equal", style="dim"))
+
+
+def _fits(out: Console, columns: Columns) -> bool:
+    """Return whether a column for each run has room, with long words folded."""
+    (names, *runs) = (measure_table({head: column}) for head, column in columns.items())
+    return names + sum(GAP_CHARS + min(width, LEAST_WRAPPED) for width in runs) <= out.width
 
 
 def _colour_by_value(cells: Sequence[object]) -> list[object]:

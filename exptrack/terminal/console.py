@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -38,10 +39,12 @@ PIPED_WIDTH = 100_000
 LEAST_WRAPPED = 16  # a column whose words are folded is not made narrower than this
 LEAST_FOLDED = 24  # nor one for which other columns are left out
 GAP_CHARS = 2  # between columns
+NUMBER = re.compile(r"[-+]?[0-9][0-9,.]*(?:e[-+]?[0-9]+)?(?: ?[^ 0-9]{1,4})?")  # perhaps with its unit
+BREAKS = re.compile(r"[-_/.,;: ]+")
 BLANKS = " \u2800"  # the space, and the braille character without a dot
 
-# The justification and the cells of each column, by its name: "left" for words, which may be folded; "right" for
-# numbers; "whole" for drawings, and for words that stay on one line.
+# The justification and the cells of each column, by its name. "left" is for words, which may be folded; "right"
+# is for numbers; "whole" is for drawings, and for words that stay on one line.
 Columns: TypeAlias = dict[str, tuple[str, Sequence[object]]]
 
 
@@ -124,10 +127,19 @@ def print_table(
     cells = [[cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row] for row in rows]
     widths = _measure_columns([name for name, _justify in columns], cells)
     foldable = _find_foldable(columns, folded)
-    least = [min(width, LEAST_WRAPPED) if place in foldable else width for place, width in enumerate(widths)]
+    least = [
+        min(width, max(LEAST_WRAPPED, _widest_number(row[place] for row in cells)))
+        if place in foldable
+        else width
+        for place, width in enumerate(widths)
+    ]
     if cells and _add_gaps(least) > out.width:
         print_records(out, [name for name, _justify in columns], cells)
         return
+    room = out.width - _add_gaps(least)
+    for place, (width, shown) in enumerate(zip(widths, least, strict=True)):
+        added = min(width - shown, room)
+        widths[place], room = shown + added, room - added
     # Between columns stand the rule of the box and one blank, or without a box two blanks.
     box = SIMPLE_HEAD if out.is_terminal else None
     padding = (0, GAP_CHARS - (box is not None), 0, 0)
@@ -136,13 +148,29 @@ def print_table(
         table.add_column(
             Text(safe(name)),
             justify="right" if justify == "right" else "left",
-            no_wrap=place not in foldable,
-            overflow="fold",
-            min_width=least[place],
+            no_wrap=True,
+            width=widths[place],
         )
     for row in cells:
-        table.add_row(*row)
+        table.add_row(*(_fold(cell, width) for cell, width in zip(row, widths, strict=True)))
     out.print(table)
+
+
+def _fold(cell: Text, width: int) -> Text:
+    """Break a text into lines of a width: behind a blank, else behind a sign, in the last half of a line."""
+    lines = []
+    while cell.cell_len > width:
+        line = cell.copy()
+        line.truncate(width)
+        found = [one for one in BREAKS.finditer(line.plain) if one.end() > len(line) // 2]
+        ends = [one.end() for one in found if " " in one[0]] or [one.end() for one in found]
+        lines.append(cell[: ends[-1] if ends else max(len(line), 1)])
+        cell = cell[len(lines[-1]) :]
+    return Text("\n").join([*lines, cell]) if lines else cell
+
+
+def _widest_number(cells: Iterable[Text]) -> int:
+    return max((len(cell.plain) for cell in cells if NUMBER.fullmatch(cell.plain)), default=0)
 
 
 def _find_foldable(columns: Sequence[tuple[str, str]], folded: str | None) -> set[int]:

@@ -45,7 +45,6 @@ STATUS_STYLES = {
 MOST_METRIC_COLUMNS = 8
 LEAST_METRIC_COLUMNS = 2  # for which tags are left out
 SHOWN_FACTS = ("run_id", "id", "status", "name", "started", "duration", "tag")  # a list of runs has them anyway
-LESS_TOLD = ("took", "started", "name")  # left out where there is no room, in this order
 MOST_EVENTS_IN_A_ROW = 3  # of one kind; more of them share a line
 DURATIONS = ("duration", "duration_s")
 FRESH_S = 60.0  # two heartbeats; a process that is silent for longer may have ended
@@ -93,7 +92,7 @@ def print_runs(
     print_fitted(
         out,
         columns,
-        (*heads[: few - 1 : -1], "tags", *heads[few - 1 : 0 : -1], *LESS_TOLD),
+        (*heads[: few - 1 : -1], "tags", "took", *heads[few - 1 : 0 : -1], "started", "name"),
         folded="name",
         option="--columns",
         unlisted=len(others[MOST_METRIC_COLUMNS:]),
@@ -328,10 +327,12 @@ def _event_facts(event: Event) -> str:
     data = event.data
     if "before" in data or "alias" in data:  # null says that there was no name, or that the alias is removed
         data = {key: format_setting(value) for key, value in data.items()}
-    return ", ".join(f"{key}={_fact(key, value)}" for key, value in data.items() if value or value == 0)
+    return "; ".join(f"{key}: {_fact(key, value)}" for key, value in data.items() if value or value == 0)
 
 
 def _fact(key: str, value: object) -> object:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
     if key == "hash" and isinstance(value, str):
         return shorten_hash(value)
     return value[:SHOWN_DIGITS] if key == "config_hash" and isinstance(value, str) else value

@@ -18,7 +18,7 @@ PACKAGE = Path(exptrack.__file__).parent
 STOREYS = (
     "errors plain records process threads validation extras keypath times own_files new_files known_secrets"
     " secret_channel hashed_lists open_pages shuffling directions termination fixed_attributes default_file"
-    " group_variance metric_order",
+    " group_variance metric_order curve_points",
     "database capture sdn media",
     "config metrics",
     "runs",

@@ -12,6 +12,7 @@ tables.
 from exptrack.cli import runs as runs  # isort: skip
 from exptrack.cli import trash as trash  # isort: skip
 from exptrack.cli import metrics as metrics  # isort: skip
+from exptrack.cli import watch as watch  # isort: skip
 from exptrack.cli import compare as compare  # isort: skip
 from exptrack.cli import sweep as sweep  # isort: skip
 from exptrack.cli import artifacts as artifacts  # isort: skip

@@ -88,10 +88,10 @@ add_completion_class(_Bash)
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print a script that makes a shell complete commands, options and what is in the archive.
+    """Print a script that makes a shell complete words.
 
-    That is runs, metrics, tags, groups, keys, artifacts and studies, with help beside them. Bash needs version
-    4.4 or newer.
+    Besides commands and options these are runs, metrics, tags, groups, keys, artifacts and studies, each with a
+    few words beside it. Bash needs version 4.4 or newer.
 
     Example: exptrack completion bash >> ~/.bashrc
     """

@@ -16,7 +16,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from exptrack import Buckets, __version__
-from exptrack.exporters.report_chart import MOST_BANDS, choose_looks, draw_chart, draw_swatch, read_means
+from exptrack.curve_points import read_means
+from exptrack.exporters.report_chart import MOST_BANDS, choose_looks, draw_chart, draw_swatch
 from exptrack.exporters.report_contents import Contents, MetricReport, MetricValues, RunRow, plain_name
 from exptrack.exporters.report_markup import (
     cut,
@@ -432,7 +433,8 @@ def _spread_cell(found: tuple[int, float | None, float | None] | None) -> Elemen
 
 def _means_at(curve: Buckets, steps: Sequence[int]) -> Iterator[float | None]:
     """Yield the mean of the bucket in which each step lies; None where the curve has none."""
-    starts, means = curve.lists()["start"], read_means(curve)
+    columns = curve.lists()
+    starts, means = columns["start"], read_means(columns)
     for step in steps:
         place = bisect_right(starts, step) - 1
         yield means[place] if place >= 0 and step < starts[place] + curve.width else None

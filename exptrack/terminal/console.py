@@ -22,6 +22,7 @@ from rich.console import (
     Console,
     ConsoleOptions,
     ConsoleRenderable,
+    Group,
     RenderableType,
     RenderHook,
     RenderResult,
@@ -118,7 +119,18 @@ def print_table(
     *,
     folded: str | None = None,
 ) -> None:
-    """Print rows under (name, justification) columns; Text cells keep their style.
+    """Print rows under (name, justification) columns, as `build_table` does."""
+    out.print(build_table(out, columns, rows, folded=folded))
+
+
+def build_table(
+    out: Console,
+    columns: Sequence[tuple[str, str]],
+    rows: Iterable[Sequence[object]],
+    *,
+    folded: str | None = None,
+) -> RenderableType:
+    """Build rows under (name, justification) columns; Text cells keep their style.
 
     If the terminal is too narrow, long words are folded in the column `folded`. Without `folded` they are
     folded in every column of texts but the first, because people copy from that one. Numbers and drawings are
@@ -134,8 +146,7 @@ def print_table(
         for place, width in enumerate(widths)
     ]
     if cells and _add_gaps(least) > out.width:
-        print_records(out, [name for name, _justify in columns], cells)
-        return
+        return _build_records([name for name, _justify in columns], cells)
     room = out.width - _add_gaps(least)
     for place, (width, shown) in enumerate(zip(widths, least, strict=True)):
         added = min(width - shown, room)
@@ -153,7 +164,7 @@ def print_table(
         )
     for row in cells:
         table.add_row(*(_fold(cell, width) for cell, width in zip(row, widths, strict=True)))
-    out.print(table)
+    return table
 
 
 def _fold(cell: Text, width: int) -> Text:
@@ -191,18 +202,34 @@ def print_fitted(
     option: str = "--json",
     unlisted: int = 0,
 ) -> None:
-    """Print columns; where the terminal is too narrow, leave out whole ones and say how many.
+    """Print columns, as `build_fitted` does."""
+    out.print(build_fitted(out, columns, expendable, folded=folded, option=option, unlisted=unlisted))
+
+
+def build_fitted(
+    out: Console,
+    columns: Columns,
+    expendable: Iterable[str],
+    *,
+    folded: str | None = None,
+    option: str = "--json",
+    unlisted: int = 0,
+) -> RenderableType:
+    """Build a table; where the terminal is too narrow, leave out whole columns and say how many.
 
     Columns are left out in the order of `expendable`. If that is not enough, each row becomes a block of lines
     with all of them. `option` shows what is left out; `unlisted` counts columns that are left out anyway.
     """
     kept = fit_columns(out, columns, expendable, folded)
     heads = [(column_title(head), justify) for head, (justify, _cells) in kept.items()]
-    print_table(out, heads, zip(*(cells for _justify, cells in kept.values()), strict=True), folded=folded)
+    rows = zip(*(cells for _justify, cells in kept.values()), strict=True)
+    table = build_table(out, heads, rows, folded=folded)
     lost = len(columns) - len(kept)
-    if lost or unlisted:
-        wider = ", or a wider terminal" if lost else ""
-        out.print(Text(f"{format_count(lost + unlisted, 'more column')}: {option}{wider}", style="dim"))
+    if not lost and not unlisted:
+        return table
+    wider = ", or a wider terminal" if lost else ""
+    note = Text(f"{format_count(lost + unlisted, 'more column')}: {option}{wider}", style="dim")
+    return Group(table, note)
 
 
 def fit_columns(
@@ -245,18 +272,19 @@ def column_title(head: str) -> str:
     return head
 
 
-def print_records(out: Console, columns: Sequence[str], cells: Sequence[Sequence[object]]) -> None:
-    """Print each row as a block with a line for each column that has a value."""
+def _build_records(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> RenderableType:
+    """Build a block for each row, with a line for each column."""
+    blocks: list[RenderableType] = []
     for position, row in enumerate(cells):
         if position:
-            out.print()
+            blocks.append(Text())
         grid = Table.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for name, cell in zip(columns, row, strict=True):
-            shown = cell if isinstance(cell, Text) else Text(safe(cell))
-            grid.add_row(Text(safe(name), style="dim"), shown)
-        out.print(grid)
+            grid.add_row(Text(safe(name), style="dim"), cell)
+        blocks.append(grid)
+    return Group(*blocks)
 
 
 def print_heading(out: Console, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Print runs: lists, rankings, chosen fields, one run in detail, and the table that ``watch`` redraws."""
+"""Print runs: lists, rankings, chosen fields, and one run in detail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -195,21 +194,6 @@ def print_trash(out: Console, found: Sequence[TrashedRun], ids: Mapping[str, str
         "moved here": ("whole", [format_age(one.deleted_at) for one in found]),
     }
     print_fitted(out, columns, ("group", "started"), folded="name")
-
-
-def build_live_table(
-    records: Sequence[RunSummary], metrics: Sequence[str], cells: Mapping[tuple[str, str], str]
-) -> Table:
-    """Build the table that ``watch`` redraws; `cells` holds what to show for (run id, metric)."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column("run", no_wrap=True)
-    for head in ("status", "name", "started", *metrics):
-        table.add_column(Text(safe(head)), overflow="fold")
-    for r in records:
-        values = [Text(safe(cells.get((r.run_id, name), ""))) for name in metrics]
-        facts = [style_status(r), Text(safe(r.name or "")), Text(format_age(r.started_at))]
-        table.add_row(Text(r.run_id, style="bold"), *facts, *values)
-    return table
 
 
 # One run

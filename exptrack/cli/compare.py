@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
-from exptrack import Archive, MetricDifference, RunComparison
+from exptrack import Archive, ComparedMetric, MetricDifference, RunComparison
 from exptrack.cli.complete import complete_key, complete_metric
+from exptrack.cli.documents import check_form, format_option, print_rows
 from exptrack.cli.main import json_option, main, narrow, open_archive, run_argument, where_option
 from exptrack.cli.output import print_json
-from exptrack.cli.shown import choose_metrics, shorten_ids, system_option
-
-MOST_COMPARED = 50
+from exptrack.cli.shown import MOST_COMPARED, choose_metrics, shorten_ids, system_option
 
 statistic_option = click.option(
     "--by",
@@ -31,10 +30,17 @@ statistic_option = click.option(
 @where_option
 @click.option("--all", "all_keys", is_flag=True, help="Show equal config keys too.")
 @system_option
+@format_option
 @json_option
 @click.pass_obj
 def compare(
-    db: str | None, runs: Sequence[str], where: Sequence[str], all_keys: bool, system: bool, as_json: bool
+    db: str | None,
+    runs: Sequence[str],
+    where: Sequence[str],
+    all_keys: bool,
+    system: bool,
+    form: str | None,
+    as_json: bool,
 ) -> None:
     """Show runs side by side: differing config keys, and metrics.
 
@@ -42,6 +48,7 @@ def compare(
 
     Example: exptrack compare 1k3f 1k3g 1k3h
     """
+    check_form(form, as_json)
     if bool(runs) == bool(where):
         raise click.UsageError("name the runs, or give --where; not both")
     with open_archive(db) as archive:
@@ -52,6 +59,11 @@ def compare(
         if as_json:
             print_json(found)
             return
+        metrics = {metric.name: metric for metric in found.metrics}
+        names = choose_metrics(archive, found.runs, metrics, system=system)
+        if form is not None:
+            _print_compared(form, found, [metrics[name] for name in names])
+            return
         if not chosen:
             click.echo("no run matches the filter")
             return
@@ -59,10 +71,20 @@ def compare(
         from exptrack.terminal.console import open_console
 
         out = open_console()
-        metrics = {metric.name: metric for metric in found.metrics}
-        names = choose_metrics(archive, found.runs, metrics, system=system)
         ids = shorten_ids(out, archive, (run.run_id for run in found.runs))
     print_comparison(out, found, [metrics[name] for name in names], ids)
+
+
+def _print_compared(form: str, found: RunComparison, metrics: Sequence[ComparedMetric]) -> None:
+    """Print a row for each run: a table for a paper has few columns and many rows."""
+    columns: dict[str, list[object]] = {
+        "run": [run.run_id for run in found.runs],
+        "name": [run.name for run in found.runs],
+        "status": [run.status for run in found.runs],
+    }
+    columns |= {f"config.{key.key}": list(key.values) for key in found.config}
+    columns |= {f"metrics.{one.name}": [s and s.last for s in one.summaries] for one in metrics}
+    print_rows(form, list(columns), zip(*columns.values(), strict=True))
 
 
 @main.command()
@@ -134,10 +156,17 @@ def changes(db: str | None, run: str, system: bool, as_json: bool) -> None:
 @click.argument("keys", nargs=-1, required=True, shell_complete=complete_key)
 @statistic_option
 @where_option
+@format_option
 @json_option
 @click.pass_obj
 def groups(
-    db: str | None, metric: str, keys: Sequence[str], statistic: str, where: Sequence[str], as_json: bool
+    db: str | None,
+    metric: str,
+    keys: Sequence[str],
+    statistic: str,
+    where: Sequence[str],
+    form: str | None,
+    as_json: bool,
 ) -> None:
     """Group runs by config keys: mean and spread of a metric.
 
@@ -147,11 +176,17 @@ def groups(
 
     Example: exptrack groups val_accuracy model.kind optim.lr
     """
+    check_form(form, as_json)
     with open_archive(db) as archive:
         found = archive.group_by(keys, metric, where=where, statistic=statistic)
         left_out = archive.count_left_out(metric, where=where, statistic=statistic)
     if as_json:
         print_json(found)
+        return
+    if form is not None:
+        heads = [*keys, "runs", "mean", "std", "min", "max"]
+        rows = ([*map(one.config.get, keys), one.count, one.mean, one.std, one.min, one.max] for one in found)
+        print_rows(form, heads, rows)
         return
     from exptrack.terminal.comparison import print_groups, print_left_out
     from exptrack.terminal.console import open_console

@@ -17,7 +17,7 @@ from click.core import ParameterSource
 from exptrack import Archive, ExptrackError, Run
 from exptrack.cli.main import json_option, main
 from exptrack.cli.output import print_json
-from exptrack.cli.shown import choose_metrics
+from exptrack.cli.shown import choose_metrics, list_differing
 
 DEMO_FILE = "exptrack-demo.db"
 METRIC = "val_accuracy"
@@ -70,7 +70,8 @@ def demo(ctx: click.Context, path: str | None, as_json: bool) -> None:
         _print_title(f"$ exptrack --db {path} best {METRIC} --max -n 2")
         first, second = (run.run_id for run, _value in found)
         short = archive.shorten_ids([first, second])
-        print_ranking(out, METRIC, found, short)
+        differing = list_differing(archive, [run for run, _value in found])
+        print_ranking(out, METRIC, found, differing, short)
         _print_title(f"$ exptrack --db {path} diff {short[second]} {short[first]}")
         difference = archive.diff_runs(second, first)
         print_diff(out, difference, difference.metrics, short)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from exptrack.cli.complete import (
     complete_tag,
     complete_words,
 )
+from exptrack.cli.documents import check_form, format_option, print_rows
 from exptrack.cli.main import (
     json_option,
     limit_option,
@@ -36,7 +37,7 @@ from exptrack.cli.main import (
 )
 from exptrack.cli.many import Choice, change_runs, split_words
 from exptrack.cli.output import print_json, print_json_or_text
-from exptrack.cli.shown import choose_metrics, shorten_ids, system_option
+from exptrack.cli.shown import choose_metrics, list_differing, shorten_ids, system_option
 
 if TYPE_CHECKING:
     from exptrack import RunQuery
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
 )
 @system_option
 @limit_option(20)
+@format_option
 @json_option
 @click.pass_context
 def ls(
@@ -88,6 +90,7 @@ def ls(
     quiet: bool,
     system: bool,
     limit: int,
+    form: str | None,
     as_json: bool,
 ) -> None:
     """List runs, newest first.
@@ -103,8 +106,9 @@ def ls(
 
     Example: exptrack ls --where "config.lr < 0.01 and not status = failed" --order -metrics.acc.max
     """
-    if quiet and (as_json or columns is not None):
-        raise click.UsageError("-q prints ids only; leave out --json and --columns")
+    check_form(form, as_json)
+    if quiet and (as_json or form is not None or columns is not None):
+        raise click.UsageError("-q prints ids only; leave out --json, --format and --columns")
     with open_archive(ctx.obj) as archive:
         query = archive.runs().started(after, before).tagged(*tag)
         if status is not None:
@@ -124,6 +128,9 @@ def ls(
         fields = _list_order(order) if columns is None else columns
         if as_json:
             _print_listed(query, columns)
+            return
+        if form is not None:
+            _print_listed_rows(form, archive, query, columns, fields, system=system)
             return
         from exptrack.terminal.console import open_console
         from exptrack.terminal.runs import print_fields, print_runs
@@ -150,10 +157,37 @@ def _print_listed(query: RunQuery, columns: str | None) -> None:
         print_json([{"run_id": run.run_id, **values} for run, values in query.values(columns)])
 
 
+def _print_listed_rows(
+    form: str, archive: Archive, query: RunQuery, columns: str | None, fields: str, *, system: bool
+) -> None:
+    if columns is not None:
+        valued = list(query.values(columns))
+        heads = list(valued[0][1]) if valued else _split_fields(columns)
+        print_rows(form, ["run", *heads], ([run.run_id, *values.values()] for run, values in valued))
+        return
+    found = list(query)
+    table: dict[str, list[object]] = {
+        "run": [run.run_id for run in found],
+        "status": ["pruned" if run.is_pruned else run.status for run in found],
+        "name": [run.name for run in found],
+        "started": [run.started_at for run in found],
+        "duration_s": [run.duration_s for run in found],
+    }
+    table |= {f"config.{key}": values for key, values in list_differing(archive, found).items()}
+    for name in choose_metrics(archive, found, system=system):
+        table[f"metrics.{name}"] = [run.metrics.get(name) for run in found]
+    table["tags"] = [run.tags for run in found]
+    print_rows(form, list(table), zip(*table.values(), strict=True))
+
+
 def _list_order(order: str | None) -> str:
     """Return the fields of an order as columns: without the signs before them."""
-    parts = re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+', order or "")
-    return ",".join(part.strip().removeprefix("-") for part in parts)
+    return ",".join(field.removeprefix("-") for field in _split_fields(order or ""))
+
+
+def _split_fields(text: str) -> list[str]:
+    """Split fields at commas outside of quotes."""
+    return [part.strip() for part in re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+', text)]
 
 
 @main.command()
@@ -199,6 +233,7 @@ def show(db: str | None, run: str, rewound: bool, system: bool, as_json: bool) -
 )
 @limit_option(10)
 @where_option
+@format_option
 @json_option
 @click.pass_obj
 def best(
@@ -208,9 +243,10 @@ def best(
     by: str,
     limit: int,
     where: Sequence[str],
+    form: str | None,
     as_json: bool,
 ) -> None:
-    """Rank completed runs by a metric.
+    """Rank completed runs by a metric, with the config keys in which they differ.
 
     METRIC is a name, or a field as in filters: loss, metrics.loss, metrics.loss.min. NaN and the infinities are
     left out. Of equal runs, the one stored first wins. Pruned trials are left out unless FILTER mentions
@@ -218,6 +254,7 @@ def best(
 
     Example: exptrack best val_accuracy --max
     """
+    check_form(form, as_json)
     if direction is None:
         raise click.UsageError("give --max or --min")
     with open_archive(db) as archive:
@@ -226,6 +263,10 @@ def best(
         if as_json:
             print_json([{"run": run, "value": value} for run, value in found])
             return
+        differing = list_differing(archive, [run for run, _value in found])
+        if form is not None:
+            _print_ranked_rows(form, metric, found, differing)
+            return
         from exptrack.terminal.comparison import print_left_out
         from exptrack.terminal.console import open_console
         from exptrack.terminal.runs import print_ranking
@@ -233,7 +274,7 @@ def best(
         out = open_console()
         ids = shorten_ids(out, archive, (run.run_id for run, _value in found))
     if found:
-        print_ranking(out, metric, found, ids)
+        print_ranking(out, metric, found, differing, ids)
     else:
         out.print(f"no completed run has a finite {metric}")
     print_left_out(out, left_out)
@@ -244,10 +285,19 @@ def best(
 @click.option("--min", "least_first", is_flag=True, help="Put the least value first.")
 @where_option
 @limit_option(10)
+@format_option
 @json_option
 @click.pass_obj
-def top(db: str | None, field: str, least_first: bool, where: Sequence[str], limit: int, as_json: bool) -> None:
-    """Rank runs of every status by any field.
+def top(
+    db: str | None,
+    field: str,
+    least_first: bool,
+    where: Sequence[str],
+    limit: int,
+    form: str | None,
+    as_json: bool,
+) -> None:
+    """Rank runs of every status by any field, with the config keys in which they differ.
 
     The greatest value comes first. Runs without a value, or with NaN, are left out.
 
@@ -256,6 +306,7 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
 
     Example: exptrack top metrics.acc.max --where "tag = baseline and config.lr < 0.1"
     """
+    check_form(form, as_json)
     with open_archive(db) as archive:
         query = narrow(archive.runs(), where)
         field = _name_field(archive, field)
@@ -269,15 +320,32 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
         if as_json:
             print_json([{"run": run, "value": value} for run, value in found])
             return
+        differing = list_differing(archive, [run for run, _value in found])
+        differing.pop(field.removeprefix("config."), None)  # it has a column already
+        if form is not None:
+            _print_ranked_rows(form, field, found, differing)
+            return
         from exptrack.terminal.console import open_console
         from exptrack.terminal.runs import print_ranking
 
         out = open_console()
         ids = shorten_ids(out, archive, (run.run_id for run, _value in found))
     if found:
-        print_ranking(out, field, found, ids)
+        print_ranking(out, field, found, differing, ids)
     else:
         click.echo(f"no run has a value of {field}")
+
+
+def _print_ranked_rows(
+    form: str,
+    field: str,
+    found: Sequence[tuple[RunSummary, object]],
+    differing: Mapping[str, Sequence[object]],
+) -> None:
+    heads = ["run", "name", field, *(f"config.{key}" for key in differing)]
+    configs = zip(*differing.values(), strict=True) if differing else ((),) * len(found)
+    ranked = zip(found, configs, strict=True)
+    print_rows(form, heads, ([run.run_id, run.name, value, *config] for (run, value), config in ranked))
 
 
 def _name_field(archive: Archive, text: str) -> str:

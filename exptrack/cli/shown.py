@@ -11,6 +11,8 @@ from rich.console import Console
 from exptrack import Archive, RunSummary
 from exptrack.metric_order import is_system, rank_metric
 
+MOST_COMPARED = 50  # runs whose configs are compared
+
 system_option = click.option("--system", is_flag=True, help="Show what runs measured of their machine, too.")
 
 
@@ -41,3 +43,14 @@ def shorten_ids(out: Console, archive: Archive, run_ids: Iterable[str]) -> Mappi
     """Return the short id of each run for a terminal, where people read it. A pipe gets whole ids."""
     wanted = list(dict.fromkeys(run_ids))
     return archive.shorten_ids(wanted) if out.is_terminal and wanted else {}
+
+
+def list_differing(archive: Archive, records: Sequence[RunSummary]) -> dict[str, list[object]]:
+    """Return the config keys in which runs differ, each with the value of every run, or None where it has none.
+
+    Of many runs, nothing is returned: their configs would be read whole.
+    """
+    if not 1 < len(records) <= MOST_COMPARED:
+        return {}
+    found = archive.compare([record.run_id for record in records])
+    return {one.key: list(one.values) for one in found.config if one.differs}

@@ -166,18 +166,23 @@ def print_ranking(
     out: Console,
     metric: str,
     found: Sequence[tuple[RunSummary, object]],
+    configs: Mapping[str, Sequence[object]],
     ids: Mapping[str, str] | None = None,
 ) -> None:
-    """Print runs in the given order, each with the value that ranks it."""
+    """Print runs in the given order, each with the value that ranks it and its values of `configs`, by key."""
     columns: Columns = {
         "run": ("left", [Text(shorten(r.run_id, ids), style="bold") for r, _value in found]),
         f"metric {metric}": ("right", [format_field(r, value, metric) for r, value in found]),
         "name": ("left", [r.name or "" for r, _value in found]),
-        "started": ("whole", [format_age(r.started_at) for r, _value in found]),
     }
+    for key, values in configs.items():
+        cells = ["" if value is None else format_setting(value) for value in values]
+        columns[f"param {key}"] = ("right" if _are_numbers(values) else "left", cells)
+    columns["started"] = ("whole", [format_age(r.started_at) for r, _value in found])
     if any(r.tags for r, _value in found):
         columns["tags"] = ("left", [", ".join(r.tags) for r, _value in found])
-    print_fitted(out, columns, ("tags", "started"), folded="name")
+    params = [f"param {key}" for key in configs]
+    print_fitted(out, columns, ("tags", "started", *reversed(params)), folded="name")
 
 
 def print_trash(out: Console, found: Sequence[TrashedRun], ids: Mapping[str, str] | None = None) -> None:

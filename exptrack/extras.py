@@ -9,7 +9,7 @@ from exptrack.errors import MissingPackageError
 
 OLDEST_OPTUNA = 5
 # Packages that pip knows by another name than Python.
-_PIP_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
+_PIP_NAMES = {"PIL": "pillow", "resvg_py": "resvg-py", "sklearn": "scikit-learn"}
 
 
 def require(module: str, feature: str, extra: str) -> ModuleType:

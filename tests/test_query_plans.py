@@ -81,6 +81,7 @@ ALLOWED = {
     "retention.STORAGE": "the storage of all runs is the question; it reads the artifacts, not the runs",
     "pack.DELETE_WRITERS": "a row for each intake under way",
     "quick_points.COUNT_SERIES": "how many there are is the question; it reads a covering index",
+    "references.IDS_ENDING_SO": "the end of an id has no index; the index of ids is read once",
     "references.NEWEST_NAMES": "the newest runs, up to a limit, to find what was meant",
     "references.NEWEST": "the run that many starts ago is the question; it reads the index of starts",
     "references.RUNS_BY_SUFFIX": "the end of an id has no index; only asked where nothing else is meant",

@@ -57,6 +57,31 @@ class ArchiveBrowsing(ArchiveQueries):
 
     # Runs
 
+    def shorten_ids(self, run_ids: object) -> dict[str, str]:
+        """Return for each run the shortest end of its id, of four characters or more, that means it alone.
+
+        Each may be given wherever a run is asked for, until another run gets an id or a name that is alike.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     run = archive.start_run()
+        ...     short = archive.shorten_ids([run])[run.run_id]
+        ...     run.complete()
+        ...     len(short), archive.get_run(short).run_id == run.run_id
+        (4, True)
+
+        Raises:
+            RunNotFoundError: no run has one of the ids.
+            AmbiguousRunError: one of them means several runs.
+        """
+        return self._shorten_ids(_list_ids(self._connection, run_ids))
+
+    @in_reading
+    def _shorten_ids(self, run_ids: list[object] | RunQuery) -> dict[str, str]:
+        from exptrack.runs.references import shorten_ids
+
+        return shorten_ids(self._connection, [row["run_id"] for row in self._resolve_each(run_ids)])
+
     def nan_steps(self, run_ids: object) -> dict[str, dict[str, int]]:
         """Return the metrics of runs that are or were NaN, each with the first step at which it was, by run id.
 

@@ -12,6 +12,7 @@ tables.
 from exptrack.cli import runs as runs  # isort: skip
 from exptrack.cli import trash as trash  # isort: skip
 from exptrack.cli import metrics as metrics  # isort: skip
+from exptrack.cli import watch as watch  # isort: skip
 from exptrack.cli import compare as compare  # isort: skip
 from exptrack.cli import sweep as sweep  # isort: skip
 from exptrack.cli import artifacts as artifacts  # isort: skip
@@ -25,9 +26,9 @@ from exptrack.cli import ui as ui  # isort: skip
 from exptrack.cli import tui as tui  # isort: skip
 from exptrack.cli import report as report  # isort: skip
 from exptrack.cli import demo as demo  # isort: skip
-from exptrack.cli.main import completion, main  # isort: skip
+from exptrack.cli import shells as shells  # isort: skip
 
 # From here on `exptrack.cli.main` is the group, not the file of that name.
-main.add_command(completion)
+from exptrack.cli.main import main  # isort: skip
 
 __all__ = ["main"]

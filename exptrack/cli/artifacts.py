@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import click
 
 from exptrack import ExpConfig, InvalidValueError
+from exptrack.cli.complete import complete_artifact, complete_metric
 from exptrack.cli.main import (
     FILE,
     complete_run,
@@ -40,11 +41,19 @@ def artifacts() -> None:
 
 @artifacts.command()
 @run_argument()
-@click.option("--files", "name", metavar="NAME", help="List the files in the folder NAME.")
+@click.option(
+    "--files",
+    "name",
+    metavar="NAME",
+    shell_complete=complete_artifact,
+    help="List the files in the folder NAME.",
+)
 @click.option(
     "--version", type=click.IntRange(min=1), metavar="N", help="With --files: version N of the folder."
 )
-@click.option("--by", "metric", metavar="METRIC", help="Judge checkpoints by this metric.")
+@click.option(
+    "--by", "metric", metavar="METRIC", shell_complete=complete_metric, help="Judge checkpoints by this metric."
+)
 @max_option
 @min_option
 @json_option
@@ -96,7 +105,7 @@ def ls(
 
 @artifacts.command()
 @run_argument()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_artifact)
 @click.option(
     "-o", "--output", metavar="PATH", help="Write to PATH; - prints it (default: its name, in this folder)."
 )
@@ -105,7 +114,12 @@ def ls(
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @version_option
 @click.option("--step", type=int, metavar="N", help="The checkpoint of step N.")
-@click.option("--best", metavar="METRIC", help="The best checkpoint by this metric at its step.")
+@click.option(
+    "--best",
+    metavar="METRIC",
+    shell_complete=complete_metric,
+    help="The best checkpoint by this metric at its step.",
+)
 @max_option
 @min_option
 @json_option
@@ -240,7 +254,7 @@ def _open_input() -> BinaryIO:
 
 @artifacts.command()
 @run_argument()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_artifact)
 @click.argument("word", metavar="ALIAS")
 @click.option(
     "--version", type=click.IntRange(min=1), metavar="N", help="Name version N (default: the newest)."
@@ -276,13 +290,15 @@ def alias(
 
 @artifacts.command()
 @run_argument()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_artifact)
 @version_option
 @click.option("--keep-last", type=click.IntRange(min=1), metavar="N", help="Keep the newest N versions.")
 @click.option(
     "--keep-best", type=click.IntRange(min=1), metavar="N", help="Keep the N best versions; needs --by."
 )
-@click.option("--by", metavar="METRIC", help="Rank versions by this metric at their step.")
+@click.option(
+    "--by", metavar="METRIC", shell_complete=complete_metric, help="Rank versions by this metric at their step."
+)
 @click.option("--max", "direction", flag_value="maximize", help="With --by: the greatest value is the best.")
 @click.option("--min", "direction", flag_value="minimize", help="With --by: the least value is the best.")
 @yes_option

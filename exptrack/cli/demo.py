@@ -17,6 +17,7 @@ from click.core import ParameterSource
 from exptrack import Archive, ExptrackError, Run
 from exptrack.cli.main import json_option, main
 from exptrack.cli.output import print_json
+from exptrack.cli.shown import choose_metrics, list_differing
 
 DEMO_FILE = "exptrack-demo.db"
 METRIC = "val_accuracy"
@@ -61,19 +62,25 @@ def demo(ctx: click.Context, path: str | None, as_json: bool) -> None:
     out = open_console()
     with Archive(path) as archive:
         records = [record for record in archive.list_runs() if record.run_id in set(made)]
+        ids = archive.shorten_ids(made)
         _print_title(f"$ exptrack --db {path} ls")
-        print_runs(out, records)
+        names = choose_metrics(archive, records, system=False)
+        print_runs(out, records, metrics=names, ids=ids)
         found = archive.best_runs(METRIC, "maximize", limit=2)
         _print_title(f"$ exptrack --db {path} best {METRIC} --max -n 2")
-        print_ranking(out, METRIC, found)
-        _print_title(f"$ exptrack --db {path} diff {found[1][0].run_id} {found[0][0].run_id}")
-        print_diff(out, archive.diff_runs(found[1][0].run_id, found[0][0].run_id))
+        first, second = (run.run_id for run, _value in found)
+        short = archive.shorten_ids([first, second])
+        differing = list_differing(archive, [run for run, _value in found])
+        print_ranking(out, METRIC, found, differing, short)
+        _print_title(f"$ exptrack --db {path} diff {short[second]} {short[first]}")
+        difference = archive.diff_runs(second, first)
+        print_diff(out, difference, difference.metrics, short)
         _print_title(f'$ exptrack --db {path} sql "{QUESTION}"')
         print_sql_result(out, archive.sql(QUESTION))
         size = format_size(archive.info().file_bytes)
         click.echo(f"\nEverything, the {len(records)} fitted models included, is in {archive.path} ({size}).")
-        click.echo(f"Next: exptrack --db {path} show {found[0][0].run_id}")
-        click.echo(f"      exptrack --db {path} artifacts get {found[0][0].run_id} report.txt -o -")
+        click.echo(f"Next: exptrack --db {path} show {short[first]}")
+        click.echo(f"      exptrack --db {path} artifacts get {short[first]} report.txt -o -")
         click.echo(f"      exptrack --db {path} ls --tag mlp")
         click.echo(f"      sqlite3 {path} 'SELECT * FROM runs'")
 

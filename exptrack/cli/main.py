@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import CompletionItem
 
 from exptrack import (
     Archive,
@@ -33,6 +34,23 @@ if TYPE_CHECKING:
 INTERRUPTED_EXIT = 130
 DAMAGED_EXIT = ArchiveCorruptError.exit_code  # also where a command has gone on beside the damage
 SPOOL = "EXPTRACK_SPOOL"
+LEAST_LIKENESS = 0.7  # of a word and the command that may be meant
+MOST_OFFERED = 200  # runs, where the shell completes one
+# What people type who know other tools, and the command that does it.
+SYNONYMS = {
+    **dict.fromkeys(("list", "runs"), "ls"),
+    **dict.fromkeys(("delete", "del", "remove"), "rm"),
+    **dict.fromkeys(("plot", "chart", "curves"), "history"),
+    "query": "sql",
+    "undelete": "restore",
+}
+ADVICE = {
+    "export": "'extract' copies runs to an archive, 'report' makes a page, --csv and --json print tables",
+    "import": "'merge' brings other archives into one",
+    "init": "'exptrack.start_run()' makes the archive of the first run",
+    "login": "an archive is a file, so there is nothing to log in to",
+    "server": "'ui' opens the page of an archive",
+}
 READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
 # An archive that may still be read when one of these comes.
 CANNOT_WRITE = (ArchiveReadOnlyError, ArchiveTooNewError, ArchiveFullError, ArchiveIOError, ArchiveLockedError)
@@ -62,6 +80,22 @@ class _Group(click.Group):
         )
         cmd.params.append(place)
         super().add_command(cmd, name)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or super().get_command(ctx, SYNONYMS.get(cmd_name, ""))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
+            close = difflib.get_close_matches(name, [*self.commands, *SYNONYMS], n=1, cutoff=LEAST_LIKENESS)
+            meant = [name for name in (SYNONYMS.get(one, one) for one in close) if name in self.commands]
+            advice = ADVICE.get(name) if ctx.parent is None else None
+            if meant and advice is None:
+                advice = f"did you mean {meant[0]!r}?"
+            ctx.fail(f"there is no command {name!r}; {advice or f'{ctx.command_path} --help lists them'}")
+        return super().resolve_command(ctx, args)
 
 
 _Group.group_class = _Group  # also of the groups in it
@@ -155,16 +189,37 @@ def find_default() -> str:
     raise ArchiveNotFoundError(problem, path=os.path.abspath(place))
 
 
-def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete a run id in the shell."""
-    try:
-        # The groups that hold the command are not called, so none has told it the archive.
-        with open_archive(ctx.obj or ctx.find_root().params.get("db")) as archive:
-            found = archive.list_runs(limit=200)
-    except ExptrackError:
-        # An error message would land in the command line that is being completed.
-        return []
-    return [CompletionItem(r.run_id, help=r.name or "") for r in found if r.run_id.startswith(incomplete)]
+def offering(
+    find: Callable[[Archive, click.Context, str], Iterable[CompletionItem]],
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Make a completion for the shell of a function that finds items in the archive."""
+
+    def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            # The groups that hold the command are not called, so none has told it the archive.
+            with open_archive(ctx.obj or ctx.find_root().params.get("db")) as archive:
+                found = list(find(archive, ctx, incomplete))
+        except ExptrackError:
+            # An error message would land in the command line that is being completed.
+            return []
+        return [item for item in found if item.value.startswith(incomplete)]
+
+    return complete
+
+
+@offering
+def complete_run(archive: Archive, _ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    """Offer the newest runs: their short ids, or what begins as the word does of whole ids and names."""
+    found = archive.runs().limit(MOST_OFFERED).to_dicts(["run_id", "name", "status"])
+    short = archive.shorten_ids([row["run_id"] for row in found])
+    for row in found:
+        run_id, name = row["run_id"], row["name"] or ""
+        yield CompletionItem(short[run_id], help=name or row["status"])
+        if incomplete:
+            yield CompletionItem(run_id, help=name or row["status"])
+            yield CompletionItem(name, help=f"{short[run_id]}, {row['status']}")
+    if incomplete:
+        yield CompletionItem("latest", help="the run that started last")
 
 
 def run_argument(name: str = "run", **options: Any) -> Callable[[F], F]:
@@ -227,15 +282,3 @@ def confirm(question: str, yes: bool) -> None:
     from exptrack.terminal.console import safe
 
     click.confirm(safe(question), abort=True, err=True)
-
-
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print a script that makes a shell complete run ids.
-
-    Example: exptrack completion bash >> ~/.bashrc
-    """
-    kind = get_completion_class(shell)
-    assert kind is not None, "click knows these shells"
-    click.echo(kind(main, {}, "exptrack", "_EXPTRACK_COMPLETE").source())

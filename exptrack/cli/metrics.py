@@ -1,29 +1,38 @@
-"""Commands for metrics: draw them, print their points, watch them grow."""
+"""The command ``history``: draw metrics of runs in the terminal or as a picture, or print their points."""
 
 from __future__ import annotations
 
 import difflib
 import math
-import sys
-import time
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Mapping, Sequence
 
 import click
 
-from exptrack import Archive, MetricNotFoundError, RunStatus, RunSummary, Series, Tail, Update
-from exptrack.cli.main import complete_run, json_option, main, open_archive, run_argument
-from exptrack.cli.output import print_csv, print_json, print_json_line
+from exptrack import (
+    Archive,
+    ExportError,
+    InvalidValueError,
+    MetricNotFoundError,
+    MetricSummary,
+    RunSummary,
+    Series,
+)
+from exptrack.cli.complete import complete_metric
+from exptrack.cli.main import FILE, complete_run, json_option, main, open_archive, run_argument
+from exptrack.cli.output import print_csv, print_json
+from exptrack.cli.shown import choose_metrics, shorten_ids, system_option
+from exptrack.directions import guess_direction
 
 BUCKETS_A_COLUMN = 2
-MOST_WATCHED = 50
-MOST_LIVE_METRICS = 4
-MOST_SECONDS = 86_400  # between two looks
-OF_THE_MACHINE = "system/"
+BUCKETS_OF_PICTURE = 400
+MAIN_METRICS = 4  # that are drawn if none is named
+MOST_NAMED = 5  # of the metrics that are not drawn
 
 
 @main.command()
 @run_argument()
-@click.argument("metrics", nargs=-1, required=True)
+@click.argument("metrics", nargs=-1, shell_complete=complete_metric)
 @click.option(
     "--with",
     "others",
@@ -42,6 +51,17 @@ OF_THE_MACHINE = "system/"
 )
 @click.option("--from", "start", type=int, metavar="STEP", help="Begin at this step.")
 @click.option("--to", "stop", type=int, metavar="STEP", help="Stop before this step.")
+@click.option(
+    "--smooth",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="LENGTH",
+    help="Draw means over about LENGTH steps, or seconds with --by time.",
+)
+@click.option("--y", "span", metavar="MIN:MAX", help="Draw values from MIN to MAX only.")
+@system_option
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write a picture: FILE.svg or FILE.png.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing FILE.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every point as CSV.")
 @json_option
 @click.pass_obj
@@ -54,52 +74,216 @@ def history(
     by: str,
     start: int | None,
     stop: int | None,
+    smooth: float,
+    span: str | None,
+    system: bool,
+    output: str | None,
+    overwrite: bool,
     as_csv: bool,
     as_json: bool,
 ) -> None:
     """Draw metrics of runs, or print their points.
 
-    Example: exptrack history 1k3f loss val_loss --with 1k3g --log
+    Without METRICS it draws the four that tell most: objectives of studies, validation and test, loss and
+    accuracy. With --csv or --json it then prints all. The legend has the best value, if the name of the metric
+    tells whether less or more is better.
+
+    A smoothed line is a mean whose memory fades with the distance, as on the page. A PNG needs the extra plot.
+
+    Example: exptrack history 1k3f loss val_loss --with 1k3g --log -o curves.svg
     """
-    if as_csv and as_json:
-        raise click.UsageError("give --csv or --json, not both")
+    if as_csv + as_json + (output is not None) > 1:
+        raise click.UsageError("give only one of --csv, --json and -o")
+    y = None if span is None else _read_span(span, log)
+    if output is not None:
+        _check_output(output, overwrite)
     with open_archive(db) as archive:
-        runs = list(dict.fromkeys(archive.get_run(one).run_id for one in (run, *others)))
-        _require_metrics(archive, runs, metrics)
+        found = {one.summary.run_id: one for one in map(archive.show_run, (run, *others))}
+        runs = [one.summary for one in found.values()]
+        summaries = {run_id: {one.name: one for one in detail.metrics} for run_id, detail in found.items()}
+        known = [name for of_run in summaries.values() for name in of_run]
+        _require_metrics(list(found), known, metrics)
+        main_ones = choose_metrics(archive, runs, dict.fromkeys(known), system=system)
         if as_csv or as_json:
-            found = [archive.series(one, metric, start=start, stop=stop) for metric in metrics for one in runs]
-            _print_points(found, as_csv)
+            wanted = metrics or sorted(main_ones)
+            series = [
+                archive.series(run_id, metric, start=start, stop=stop)
+                for metric in wanted
+                for run_id in found
+                if metrics or metric in summaries[run_id]
+            ]
+            _print_points(series, as_csv)
             return
-        from exptrack.terminal.charts import Line, chart_width, draw_lines
+        shown = list(metrics) or main_ones[:MAIN_METRICS]
+        charts = _Charts(archive, runs, summaries, (start, stop))
+        if output is not None:
+            charts.write(shown, output, by=by, log=log, smooth=smooth, y=y, overwrite=overwrite)
+        else:
+            charts.draw(shown, by=by, log=log, smooth=smooth, y=y)
+            _say_what_else(main_ones[MAIN_METRICS:] if not metrics else [], known=bool(known))
+
+
+def _read_span(text: str, log: bool) -> tuple[float, float]:
+    """Read the range of an axis as the command line has it."""
+    low, sign, high = text.partition(":")
+    try:
+        found = float(low), float(high)
+    except ValueError:
+        found = (math.nan, math.nan)
+    if not sign or not all(map(math.isfinite, found)) or not found[0] < found[1]:
+        raise click.UsageError(f"--y takes MIN:MAX, two numbers of which the first is less, not {text!r}")
+    if log and found[0] <= 0:
+        raise click.UsageError(f"a logarithmic scale begins above 0, not at {low}; give --y MIN:MAX so")
+    return found
+
+
+def _check_output(path: str, overwrite: bool) -> None:
+    from exptrack.exporters.plot import FORMATS
+    from exptrack.extras import require
+
+    kind = os.path.splitext(path)[1].lower()
+    if kind not in FORMATS:
+        raise click.UsageError(f"a picture ends with {' or '.join(FORMATS)}, not with {kind or 'nothing'}")
+    if kind == ".png":
+        require("resvg_py", "a picture as PNG", "plot")
+    if os.path.lexists(path) and not overwrite:
+        raise ExportError(f"cannot write {path}: it exists; give --overwrite, or another name", path=path)
+
+
+class _Charts:
+    """Some runs whose metrics are drawn, in a range of steps."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        runs: Sequence[RunSummary],
+        summaries: Mapping[str, Mapping[str, MetricSummary]],
+        steps: tuple[int | None, int | None],
+    ) -> None:
+        self._archive = archive
+        self._runs = runs
+        self._summaries = summaries
+        self._start, self._stop = steps
+
+    def draw(
+        self, metrics: Sequence[str], *, by: str, log: bool, smooth: float, y: tuple[float, float] | None
+    ) -> None:
+        """Draw a chart for each metric in the terminal."""
+        from exptrack.terminal.charts import Line, View, chart_width, draw_lines
         from exptrack.terminal.console import open_console, safe
 
         out = open_console()
         width = chart_width(out)
-        names = {one: archive.runs().where("id = ?", one).first() for one in runs}
+        ids = shorten_ids(out, self._archive, (run.run_id for run in self._runs))
+        view = View(by, log, smooth, y)
+        unit = "steps" if by == "step" else "s"
         for position, metric in enumerate(metrics):
             lines = [
                 Line(
-                    _label(names[one], one),
-                    archive.series(one, metric, start=start, stop=stop, buckets=width * BUCKETS_A_COLUMN),
+                    safe(label_run(run, ids)),
+                    self._archive.series(
+                        run.run_id,
+                        metric,
+                        start=self._start,
+                        stop=self._stop,
+                        buckets=width * BUCKETS_A_COLUMN,
+                    ),
+                    self._describe(run.run_id, metric),
                 )
-                for one in runs
+                for run in self._runs
             ]
             if position:
                 out.print()
-            title = safe(metric)
-            drawn = draw_lines(title, lines, width, log=log, by=by, colour=out.is_terminal)
-            out.print(drawn)
+            title = safe(f"{metric}, smoothed over {smooth:g} {unit}" if smooth else metric)
+            out.print(draw_lines(title, lines, width, view=view, colour=out.is_terminal))
+
+    def _describe(self, run_id: str, metric: str) -> str:
+        """Say what the best and the last value of a metric are; nothing about a part of the steps."""
+        one = self._summaries[run_id].get(metric)
+        if one is None or self._start is not None or self._stop is not None:
+            return ""
+        return describe_values(one)
+
+    def write(
+        self,
+        metrics: Sequence[str],
+        path: str,
+        *,
+        by: str,
+        log: bool,
+        smooth: float,
+        y: tuple[float, float] | None,
+        overwrite: bool,
+    ) -> None:
+        """Write a picture with a chart for each metric."""
+        from exptrack.exporters.plot import Panel, convert_to_png, draw_plot
+        from exptrack.markup.chart import View
+        from exptrack.new_files import write_new_file
+        from exptrack.terminal.console import format_count, format_size, open_console, safe
+
+        if not metrics:
+            raise InvalidValueError(f"run {self._runs[0].run_id} has no metrics, so {path} was not made")
+        panels = [
+            Panel(
+                metric,
+                [
+                    self._archive.series(
+                        run.run_id, metric, start=self._start, stop=self._stop, buckets=BUCKETS_OF_PICTURE
+                    )
+                    for run in self._runs
+                ],
+            )
+            for metric in metrics
+        ]
+        labels = {run.run_id: run.name or run.run_id for run in self._runs}
+        if len(set(labels.values())) < len(labels):
+            labels = {run.run_id: label_run(run, {}) for run in self._runs}
+        picture = draw_plot(panels, labels, View(by, smooth, log or None, y))
+        if path.lower().endswith(".png"):
+            picture = convert_to_png(picture)
+        try:
+            write_new_file(path, picture, overwrite=overwrite)
+        except OSError as error:
+            raise ExportError(
+                f"cannot write {path}: {error.strerror}; choose another place", path=path
+            ) from None
+        told = f"{format_count(len(panels), 'chart')} of {format_count(len(self._runs), 'run')}"
+        open_console().print(safe(f"{told} written to {path} ({format_size(len(picture))})"))
 
 
-def _label(record: RunSummary | None, run_id: str) -> str:
-    from exptrack.terminal.console import safe
+def label_run(run: RunSummary, ids: Mapping[str, str]) -> str:
+    """Return the name of a run with its id, or the id alone; short, if `ids` has a short one."""
+    short = ids.get(run.run_id, run.run_id)
+    return f"{run.name} ({short})" if run.name else short
 
-    return safe(f"{run_id} {record.name}" if record is not None and record.name else run_id)
+
+def describe_values(one: MetricSummary) -> str:
+    """Say what the best value of a metric is, if its name tells what is better, and the last one."""
+    from exptrack.terminal.console import format_metric
+
+    last = f"last {format_metric(one.name, one.last)}"
+    direction = guess_direction(one.name)
+    best, step = (one.min, one.min_step) if direction == "minimize" else (one.max, one.max_step)
+    if best is None or not math.isfinite(best):
+        return last
+    if direction is None:
+        return f"{format_metric(one.name, one.min)} to {format_metric(one.name, one.max)}, {last}"
+    return f"best {format_metric(one.name, best)} at step {step:,}, {last}"
 
 
-def _require_metrics(archive: Archive, runs: Sequence[str], metrics: Sequence[str]) -> None:
+def _say_what_else(names: Sequence[str], *, known: bool) -> None:
+    from exptrack.terminal.console import format_count, safe
+
+    if not known:
+        click.echo("the run has no metrics")
+    elif names:
+        more = ", …" if len(names) > MOST_NAMED else ""
+        listed = ", ".join(map(safe, names[:MOST_NAMED]))
+        click.echo(f"\n{format_count(len(names), 'more metric')}, drawn if you name them: {listed}{more}")
+
+
+def _require_metrics(runs: Sequence[str], known: Sequence[str], metrics: Sequence[str]) -> None:
     """Raise MetricNotFoundError for a metric that none of these runs has logged."""
-    known = {metric.name for run in runs for metric in archive.show_run(run).metrics}
     for metric in metrics:
         if metric not in known:
             raise MetricNotFoundError(
@@ -115,157 +299,3 @@ def _print_points(found: Sequence[Series], as_csv: bool) -> None:
         (one.run_id, one.name, *point) for one in found for point in zip(*one.lists().values(), strict=True)
     )
     print_csv(["run_id", "metric", "step", "value", "time_s"], points)
-
-
-@main.command()
-@run_argument("runs", nargs=-1)
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    help="Follow this metric (repeatable; default: the 4 that most runs share).",
-)
-@click.option("--plot", is_flag=True, help="Draw charts of the metrics under the table.")
-@click.option(
-    "--every",
-    type=click.FloatRange(min=0.05, max=MOST_SECONDS),
-    default=1.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Seconds between two looks at the archive.",
-)
-@click.option("-n", "--looks", type=click.IntRange(min=1), metavar="N", help="Look N times, then end.")
-@json_option
-@click.pass_obj
-def watch(
-    db: str | None,
-    runs: Sequence[str],
-    metrics: Sequence[str],
-    plot: bool,
-    every: float,
-    looks: int | None,
-    as_json: bool,
-) -> None:
-    """Watch runs while they log, until Ctrl-C.
-
-    Without RUNS it watches all running runs. With RUNS it ends when all of them have ended. Into a pipe or with
-    --json, it prints a line for each metric that has grown.
-
-    Example: exptrack watch --metric loss --plot
-    """
-    if math.isnan(every):  # no range leaves it out
-        raise click.UsageError("--every needs a number of seconds, not nan")
-    with open_archive(db) as archive:
-        named = list(dict.fromkeys(archive.get_run(run).run_id for run in runs))
-        watching = _Watching(archive, named, metrics)
-        try:
-            if as_json or not sys.stdout.isatty():
-                _print_growth(watching, every, looks, as_json)
-            else:
-                _draw_growth(watching, every, looks, plot)
-        except KeyboardInterrupt:
-            return
-
-
-class _Watching:
-    """The watched runs, and how far their metrics have been read."""
-
-    def __init__(self, archive: Archive, named: Sequence[str], metrics: Sequence[str]) -> None:
-        self.archive = archive
-        self.metrics = metrics
-        self.records: list[RunSummary] = []
-        self._named = named
-        self._tails: dict[str, Tail] = {run: archive.tail(run, metrics or None) for run in named}
-
-    def look(self) -> list[Update]:
-        """Look for runs, and return what is new in their metrics."""
-        if not self._named:
-            running = self.archive.runs().with_status(RunStatus.RUNNING).limit(MOST_WATCHED)
-            for run in running:
-                if run.run_id not in self._tails:
-                    self._tails[run.run_id] = self.archive.tail(run, self.metrics or None)
-        updates = [update for tail in self._tails.values() for update in tail.read()]
-        marks = ", ".join("?" * len(self._tails))
-        self.records = self.archive.runs().where(f"id in ({marks})", *self._tails).list() if marks else []
-        return updates
-
-    @property
-    def ended(self) -> bool:
-        """True once all named runs have ended."""
-        return bool(self._named) and all(run.status != RunStatus.RUNNING for run in self.records)
-
-
-def _looks(watching: _Watching, every: float, looks: int | None) -> Iterator[list[Update]]:
-    """Yield the news of each look until all runs have ended, or after `looks` looks."""
-    done = 0
-    while True:
-        ended = watching.ended and done > 0
-        yield watching.look()
-        done += 1
-        if ended or done == looks:
-            return
-        time.sleep(every)
-
-
-def _print_growth(watching: _Watching, every: float, looks: int | None, as_json: bool) -> None:
-    from exptrack.terminal.console import format_number, safe
-
-    for look, updates in enumerate(_looks(watching, every, looks)):
-        if not look and not watching.records and not as_json:
-            click.echo("no run is running")
-        for update in updates:
-            series = update.series
-            points = series.lists()
-            if as_json:
-                facts = {"run_id": series.run_id, "metric": series.name, "replaces": update.replaces}
-                print_json_line(facts | points)
-            else:
-                last = [points["step"][-1], format_number(points["value"][-1])]
-                click.echo("\t".join(map(safe, (series.run_id, series.name, *last))))
-        sys.stdout.flush()
-
-
-def _draw_growth(watching: _Watching, every: float, looks: int | None, plot: bool) -> None:
-    from rich.console import Group, RenderableType
-    from rich.live import Live
-    from rich.text import Text
-
-    from exptrack.terminal.charts import SPARK_CHARS, Line, draw_lines, draw_sparkline
-    from exptrack.terminal.console import format_number, open_console, safe
-    from exptrack.terminal.runs import build_live_table
-
-    out = open_console()
-    cells: dict[tuple[str, str], str] = {}
-    with Live(console=out, auto_refresh=False, vertical_overflow="crop") as screen:
-        for updates in _looks(watching, every, looks):
-            for update in updates:
-                key = (update.series.run_id, update.series.name)
-                trend = watching.archive.series(*key, buckets=SPARK_CHARS)
-                last = update.series.lists()["value"][-1]
-                cells[key] = f"{format_number(last)} {draw_sparkline(trend)}"
-            names = list(watching.metrics) or _most_shared(cells)
-            parts: list[RenderableType] = [build_live_table(watching.records, names, cells)]
-            if not watching.records:
-                parts = [Text("no run is running", style="dim")]
-            for name in names if plot else ():
-                lines = [
-                    Line(
-                        _label(run, run.run_id),
-                        watching.archive.series(run, name, buckets=out.width * BUCKETS_A_COLUMN),
-                    )
-                    for run in watching.records
-                    if (run.run_id, name) in cells
-                ]
-                if lines:
-                    drawn = draw_lines(safe(name), lines, out.width, log=False, by="step", colour=True)
-                    parts += [Text(), drawn]
-            screen.update(Group(*parts), refresh=True)
-
-
-def _most_shared(cells: dict[tuple[str, str], str]) -> list[str]:
-    """Return the metrics that most runs have logged, those of the machine last."""
-    counted: dict[str, int] = {}
-    for _run, name in cells:
-        counted[name] = counted.get(name, 0) + 1
-    ranked = sorted(counted, key=lambda name: (name.startswith(OF_THE_MACHINE), -counted[name], name))
-    return ranked[:MOST_LIVE_METRICS]

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Container, Sequence
+import re
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from exptrack import Archive, FilterError, RunStatus
+from exptrack import Archive, FilterError, RunStatus, RunSummary
+from exptrack.cli.complete import (
+    complete_attribute,
+    complete_field,
+    complete_fields,
+    complete_group,
+    complete_metric,
+    complete_order,
+    complete_tag,
+    complete_words,
+)
+from exptrack.cli.documents import check_form, format_option, print_rows
 from exptrack.cli.main import (
-    complete_run,
     json_option,
     limit_option,
     main,
@@ -25,23 +37,44 @@ from exptrack.cli.main import (
 )
 from exptrack.cli.many import Choice, change_runs, split_words
 from exptrack.cli.output import print_json, print_json_or_text
+from exptrack.cli.shown import choose_metrics, list_differing, shorten_ids, system_option
+
+if TYPE_CHECKING:
+    from exptrack import RunQuery
 
 
 @main.command()
 @click.option(
     "--status", type=click.Choice([*map(str, RunStatus), "pruned"]), help="Only runs with this status."
 )
-@click.option("--tag", multiple=True, help="Only runs with this tag (repeatable: all must match).")
-@click.option("--group", help="Only runs in this group.")
+@click.option(
+    "--tag",
+    multiple=True,
+    shell_complete=complete_tag,
+    help="Only runs with this tag (repeatable: all must match).",
+)
+@click.option("--group", shell_complete=complete_group, help="Only runs in this group.")
 @click.option("--after", metavar="WHEN", help="Only runs started at or after this ISO date or time (UTC).")
 @click.option("--before", metavar="WHEN", help="Only runs started before this ISO date or time (UTC).")
 @where_option
-@click.option("--order", metavar="FIELD[,…]", help="Sort by these fields; -FIELD puts the greatest first.")
-@click.option("--columns", metavar="FIELD[,…]", help="Show these fields instead of the usual ones.")
+@click.option(
+    "--order",
+    metavar="FIELD[,…]",
+    shell_complete=complete_order,
+    help="Sort by these fields; -FIELD puts the greatest first.",
+)
+@click.option(
+    "--columns",
+    metavar="FIELD[,…]",
+    shell_complete=complete_fields,
+    help="Show these fields instead of the usual ones.",
+)
 @click.option(
     "-q", "--quiet", is_flag=True, help="Print ids only, one a line: of all runs, unless -n is given."
 )
+@system_option
 @limit_option(20)
+@format_option
 @json_option
 @click.pass_context
 def ls(
@@ -55,10 +88,15 @@ def ls(
     order: str | None,
     columns: str | None,
     quiet: bool,
+    system: bool,
     limit: int,
+    form: str | None,
     as_json: bool,
 ) -> None:
     """List runs, newest first.
+
+    The columns are what the runs are ordered by, the objectives of their studies, metrics of validation and
+    test data, then loss, accuracy and others. A short id may be given wherever a run is asked for.
 
     FIELD is config.KEY, attr.KEY, or metrics.NAME: the last value; also metrics.NAME.max, .min, .mean, …. Or it
     is one of name, status, tag, group, started, duration, commit, study, trial.number, trial.state and others.
@@ -68,8 +106,9 @@ def ls(
 
     Example: exptrack ls --where "config.lr < 0.01 and not status = failed" --order -metrics.acc.max
     """
-    if quiet and (as_json or columns is not None):
-        raise click.UsageError("-q prints ids only; leave out --json and --columns")
+    check_form(form, as_json)
+    if quiet and (as_json or form is not None or columns is not None):
+        raise click.UsageError("-q prints ids only; leave out --json, --format and --columns")
     with open_archive(ctx.obj) as archive:
         query = archive.runs().started(after, before).tagged(*tag)
         if status is not None:
@@ -86,29 +125,78 @@ def ls(
                 click.echo(row["run_id"])
             return
         query = query.limit(limit)
-        valued = [] if columns is None else list(query.values(columns))
-        found = query.list() if columns is None else []
-        nans = archive.nan_steps(found) if found and not as_json else {}
-    if as_json:
-        rows = [{"run_id": run.run_id, **values} for run, values in valued]
-        print_json(found if columns is None else rows)
-        return
-    from exptrack.terminal.console import open_console
-    from exptrack.terminal.runs import print_fields, print_runs
+        fields = _list_order(order) if columns is None else columns
+        if as_json:
+            _print_listed(query, columns)
+            return
+        if form is not None:
+            _print_listed_rows(form, archive, query, columns, fields, system=system)
+            return
+        from exptrack.terminal.console import open_console
+        from exptrack.terminal.runs import print_fields, print_runs
 
-    if columns is None:
-        print_runs(open_console(), found, nans)
-    else:
+        out = open_console()
+        valued: list[tuple[RunSummary, dict[str, Any]]]
+        valued = [(run, {}) for run in query] if columns is None and not fields else list(query.values(fields))
+        found = [run for run, _values in valued]
+        ids = shorten_ids(out, archive, (run.run_id for run in found))
         heads = list(valued[0][1]) if valued else []
-        print_fields(open_console(), heads, [(run, list(values.values())) for run, values in valued])
+        if columns is not None:
+            print_fields(out, heads, [(run, list(values.values())) for run, values in valued], ids)
+            return
+        names = choose_metrics(archive, found, system=system)
+        ordered = {head: [values[head] for _run, values in valued] for head in heads}
+        nans = archive.nan_steps(found) if found else {}
+        print_runs(out, found, nans, metrics=names, ordered=ordered, ids=ids)
+
+
+def _print_listed(query: RunQuery, columns: str | None) -> None:
+    if columns is None:
+        print_json(query.list())
+    else:
+        print_json([{"run_id": run.run_id, **values} for run, values in query.values(columns)])
+
+
+def _print_listed_rows(
+    form: str, archive: Archive, query: RunQuery, columns: str | None, fields: str, *, system: bool
+) -> None:
+    if columns is not None:
+        valued = list(query.values(columns))
+        heads = list(valued[0][1]) if valued else _split_fields(columns)
+        print_rows(form, ["run", *heads], ([run.run_id, *values.values()] for run, values in valued))
+        return
+    found = list(query)
+    table: dict[str, list[object]] = {
+        "run": [run.run_id for run in found],
+        "status": ["pruned" if run.is_pruned else run.status for run in found],
+        "name": [run.name for run in found],
+        "started": [run.started_at for run in found],
+        "duration_s": [run.duration_s for run in found],
+    }
+    table |= {f"config.{key}": values for key, values in list_differing(archive, found).items()}
+    for name in choose_metrics(archive, found, system=system):
+        table[f"metrics.{name}"] = [run.metrics.get(name) for run in found]
+    table["tags"] = [run.tags for run in found]
+    print_rows(form, list(table), zip(*table.values(), strict=True))
+
+
+def _list_order(order: str | None) -> str:
+    """Return the fields of an order as columns: without the signs before them."""
+    return ",".join(field.removeprefix("-") for field in _split_fields(order or ""))
+
+
+def _split_fields(text: str) -> list[str]:
+    """Split fields at commas outside of quotes."""
+    return [part.strip() for part in re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+', text)]
 
 
 @main.command()
 @run_argument()
 @click.option("--rewound", is_flag=True, help="Show metrics that a rewinding of the run has hidden, too.")
+@system_option
 @json_option
 @click.pass_obj
-def show(db: str | None, run: str, rewound: bool, as_json: bool) -> None:
+def show(db: str | None, run: str, rewound: bool, system: bool, as_json: bool) -> None:
     """Show everything about one run.
 
     A run that went on from an earlier step keeps what it had logged past that step; --rewound shows that too.
@@ -126,15 +214,14 @@ def show(db: str | None, run: str, rewound: bool, as_json: bool) -> None:
         from exptrack.terminal.console import open_console
         from exptrack.terminal.runs import print_detail
 
-        trends = {
-            metric.name: draw_sparkline(archive.series(run, metric.name, buckets=SPARK_CHARS))
-            for metric in found.metrics
-        }
-    print_detail(open_console(), found, trends)
+        by_name = {metric.name: metric for metric in found.metrics}
+        names = choose_metrics(archive, [found.summary], by_name, system=system)
+        trends = {name: draw_sparkline(archive.series(run, name, buckets=SPARK_CHARS)) for name in names}
+    print_detail(open_console(), found, trends, [by_name[name] for name in names])
 
 
 @main.command()
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metric)
 @click.option("--max", "direction", flag_value="maximize", help="The greatest value is the best.")
 @click.option("--min", "direction", flag_value="minimize", help="The least value is the best.")
 @click.option(
@@ -146,6 +233,7 @@ def show(db: str | None, run: str, rewound: bool, as_json: bool) -> None:
 )
 @limit_option(10)
 @where_option
+@format_option
 @json_option
 @click.pass_obj
 def best(
@@ -155,9 +243,10 @@ def best(
     by: str,
     limit: int,
     where: Sequence[str],
+    form: str | None,
     as_json: bool,
 ) -> None:
-    """Rank completed runs by a metric.
+    """Rank completed runs by a metric, with the config keys in which they differ.
 
     METRIC is a name, or a field as in filters: loss, metrics.loss, metrics.loss.min. NaN and the infinities are
     left out. Of equal runs, the one stored first wins. Pruned trials are left out unless FILTER mentions
@@ -165,35 +254,50 @@ def best(
 
     Example: exptrack best val_accuracy --max
     """
+    check_form(form, as_json)
     if direction is None:
         raise click.UsageError("give --max or --min")
     with open_archive(db) as archive:
         found = archive.best_runs(metric, direction, by=by, limit=limit, where=where)
         left_out = archive.count_left_out(metric, where=where, statistic=by)
-    if as_json:
-        print_json([{"run": run, "value": value} for run, value in found])
-        return
-    from exptrack.terminal.comparison import print_left_out
-    from exptrack.terminal.console import open_console
-    from exptrack.terminal.runs import print_ranking
+        if as_json:
+            print_json([{"run": run, "value": value} for run, value in found])
+            return
+        differing = list_differing(archive, [run for run, _value in found])
+        if form is not None:
+            _print_ranked_rows(form, metric, found, differing)
+            return
+        from exptrack.terminal.comparison import print_left_out
+        from exptrack.terminal.console import open_console
+        from exptrack.terminal.runs import print_ranking
 
-    out = open_console()
+        out = open_console()
+        ids = shorten_ids(out, archive, (run.run_id for run, _value in found))
     if found:
-        print_ranking(out, metric, found)
+        print_ranking(out, metric, found, differing, ids)
     else:
         out.print(f"no completed run has a finite {metric}")
     print_left_out(out, left_out)
 
 
 @main.command()
-@click.argument("field")
+@click.argument("field", shell_complete=complete_field)
 @click.option("--min", "least_first", is_flag=True, help="Put the least value first.")
 @where_option
 @limit_option(10)
+@format_option
 @json_option
 @click.pass_obj
-def top(db: str | None, field: str, least_first: bool, where: Sequence[str], limit: int, as_json: bool) -> None:
-    """Rank runs of every status by any field.
+def top(
+    db: str | None,
+    field: str,
+    least_first: bool,
+    where: Sequence[str],
+    limit: int,
+    form: str | None,
+    as_json: bool,
+) -> None:
+    """Rank runs of every status by any field, with the config keys in which they differ.
 
     The greatest value comes first. Runs without a value, or with NaN, are left out.
 
@@ -202,6 +306,7 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
 
     Example: exptrack top metrics.acc.max --where "tag = baseline and config.lr < 0.1"
     """
+    check_form(form, as_json)
     with open_archive(db) as archive:
         query = narrow(archive.runs(), where)
         field = _name_field(archive, field)
@@ -212,16 +317,35 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
             if value in (None, ()) or (isinstance(value, float) and math.isnan(value)):
                 break
             found.append((run, value))
-    if as_json:
-        print_json([{"run": run, "value": value} for run, value in found])
-        return
-    from exptrack.terminal.console import open_console
-    from exptrack.terminal.runs import print_ranking
+        if as_json:
+            print_json([{"run": run, "value": value} for run, value in found])
+            return
+        differing = list_differing(archive, [run for run, _value in found])
+        differing.pop(field.removeprefix("config."), None)  # it has a column already
+        if form is not None:
+            _print_ranked_rows(form, field, found, differing)
+            return
+        from exptrack.terminal.console import open_console
+        from exptrack.terminal.runs import print_ranking
 
+        out = open_console()
+        ids = shorten_ids(out, archive, (run.run_id for run, _value in found))
     if found:
-        print_ranking(open_console(), field, found)
+        print_ranking(out, field, found, differing, ids)
     else:
         click.echo(f"no run has a value of {field}")
+
+
+def _print_ranked_rows(
+    form: str,
+    field: str,
+    found: Sequence[tuple[RunSummary, object]],
+    differing: Mapping[str, Sequence[object]],
+) -> None:
+    heads = ["run", "name", field, *(f"config.{key}" for key in differing)]
+    configs = zip(*differing.values(), strict=True) if differing else ((),) * len(found)
+    ranked = zip(found, configs, strict=True)
+    print_rows(form, heads, ([run.run_id, run.name, value, *config] for (run, value), config in ranked))
 
 
 def _name_field(archive: Archive, text: str) -> str:
@@ -239,7 +363,9 @@ def _name_field(archive: Archive, text: str) -> str:
 
 
 @main.command()
-@click.argument("words", nargs=-1, required=True, metavar="[RUN] TAG...", shell_complete=complete_run)
+@click.argument(
+    "words", nargs=-1, required=True, metavar="[RUN] TAG...", shell_complete=complete_words(complete_tag)
+)
 @click.option("--remove", is_flag=True, help="Remove the tags instead.")
 @where_option
 @named_option
@@ -282,7 +408,7 @@ def tag(
 
 
 @main.command()
-@click.argument("words", nargs=-1, required=True, metavar="[RUN] TEXT", shell_complete=complete_run)
+@click.argument("words", nargs=-1, required=True, metavar="[RUN] TEXT", shell_complete=complete_words())
 @where_option
 @named_option
 @yes_option
@@ -334,7 +460,13 @@ def rename(db: str | None, run: str, name: str, as_json: bool) -> None:
 
 
 @main.command("set")
-@click.argument("words", nargs=-1, required=True, metavar="[RUN] KEY=VALUE…", shell_complete=complete_run)
+@click.argument(
+    "words",
+    nargs=-1,
+    required=True,
+    metavar="[RUN] KEY=VALUE…",
+    shell_complete=complete_words(complete_attribute),
+)
 @click.option("--remove", is_flag=True, help="Delete the attributes instead; give their keys alone.")
 @where_option
 @named_option

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from exptrack import ExportError, QueryError, SqlResult, own_files
+from exptrack.cli.documents import format_option, print_rows
 from exptrack.cli.main import json_option, main, open_archive
-from exptrack.cli.output import print_csv, print_json, print_json_or_text
+from exptrack.cli.output import print_json, print_json_or_text
 from exptrack.extras import require
 from exptrack.new_files import write_new_file
 from exptrack.validation import EXACT_INT
@@ -35,7 +36,8 @@ from exptrack.validation import EXACT_INT
     metavar="SECONDS",
     help="Give up after this time.",
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@format_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: --format csv.")
 @click.option("--parquet", metavar="FILE", help="Write Parquet to the new FILE; - prints it.")
 @click.option("--overwrite", is_flag=True, help="With --parquet: replace an existing file.")
 @json_option
@@ -45,6 +47,7 @@ def sql(
     statement: str,
     max_rows: int,
     timeout: float,
+    form: str | None,
     as_csv: bool,
     parquet: str | None,
     overwrite: bool,
@@ -60,8 +63,9 @@ def sql(
 
     Example: exptrack sql "SELECT status, count(*) FROM runs GROUP BY status"
     """
-    if as_csv + as_json + (parquet is not None) > 1:
-        raise click.UsageError("give only one of --csv, --json and --parquet")
+    if (form is not None) + as_csv + as_json + (parquet is not None) > 1:
+        raise click.UsageError("give only one of --format, --csv, --json and --parquet")
+    form = "csv" if as_csv else form
     if overwrite and parquet is None:
         raise click.UsageError("--overwrite needs --parquet FILE")
     with open_archive(db) as archive:
@@ -80,12 +84,12 @@ def sql(
             for row in result.rows
         ]
         print_json({"rows": rows, "truncated": result.truncated})
-    elif as_csv:
+    elif form is not None:
         shown = ([v.hex() if isinstance(v, bytes) else v for v in row] for row in result.rows)
-        print_csv(result.columns, shown)
+        print_rows(form, result.columns, shown)
     else:
         print_sql_result(open_console(), result)
-    if result.truncated and (as_csv or as_json or parquet is not None):
+    if result.truncated and (form is not None or as_json or parquet is not None):
         click.echo(f"exptrack: more than {max_rows:,} rows; give --max-rows to see more", err=True)
 
 

@@ -10,11 +10,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from exptrack import (
     Archive,
-    ExptrackError,
     SweepDiffersError,
     SweepPlan,
     SweepReport,
@@ -22,6 +20,7 @@ from exptrack import (
     TrialState,
     load_sweep,
 )
+from exptrack.cli.complete import complete_metric, complete_param, complete_study
 from exptrack.cli.main import FILE, F, can_ask, confirm, json_option, main, open_archive, yes_option
 from exptrack.cli.output import print_csv, print_json, print_json_line, print_json_or_text, show_status
 from exptrack.cli.streams import keep_working
@@ -49,17 +48,6 @@ def sweep() -> None:
     A sweep file describes the search; docs/sweeps.md explains it. NAME is the name of a sweep; its study has
     the same name.
     """
-
-
-def complete_study(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the name of a study in the shell."""
-    try:
-        with open_archive(ctx.find_root().params.get("db")) as archive:
-            found = archive.studies()
-    except ExptrackError:
-        # An error message would land in the command line that is being completed.
-        return []
-    return [CompletionItem(study.name) for study in found if study.name.startswith(incomplete)]
 
 
 study_argument = click.argument("name", metavar="NAME", shell_complete=complete_study)
@@ -281,7 +269,12 @@ def list_studies(db: str | None, as_json: bool) -> None:
 @click.option("--trials", is_flag=True, help="List the trials with their params.")
 @click.option("--history", is_flag=True, help="Draw the value of each trial and the best so far.")
 @click.option(
-    "--slice", "slices", metavar="PARAM", multiple=True, help="Draw the values over this param (repeatable)."
+    "--slice",
+    "slices",
+    metavar="PARAM",
+    multiple=True,
+    shell_complete=complete_param,
+    help="Draw the values over this param (repeatable).",
 )
 @click.option("--importance", is_flag=True, help="Show how much each param matters.")
 @click.option(
@@ -289,7 +282,11 @@ def list_studies(db: str | None, as_json: bool) -> None:
     type=click.Choice(["groups", "ped-anova", "fanova", "mdi"]),
     help="How to measure importance (default: groups; fanova and mdi need scikit-learn).",
 )
-@click.option("--metric", help="With several objectives: measure importance for this metric.")
+@click.option(
+    "--metric",
+    shell_complete=complete_metric,
+    help="With several objectives: measure importance for this metric.",
+)
 @click.option("--log", is_flag=True, help="Use a logarithmic scale for values.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one table as CSV (default: the trials).")
 @json_option

@@ -19,6 +19,7 @@ from exptrack.cli.main import (
 )
 from exptrack.cli.many import Choice, change_runs
 from exptrack.cli.output import print_json, print_json_or_text, show_status
+from exptrack.cli.shown import shorten_ids
 
 
 @main.command()
@@ -118,13 +119,15 @@ def trash(db: str | None, empty: bool, older_than: str | None, yes: bool, as_jso
             _print_deleted(report, as_json)
             return
         found = archive.list_trash()
-    if as_json:
-        print_json(found)
-        return
-    from exptrack.terminal.console import open_console
-    from exptrack.terminal.runs import print_trash
+        if as_json:
+            print_json(found)
+            return
+        from exptrack.terminal.console import open_console
+        from exptrack.terminal.runs import print_trash
 
-    print_trash(open_console(), found)
+        out = open_console()
+        ids = shorten_ids(out, archive, (one.run.run_id for one in found))
+    print_trash(out, found, ids)
 
 
 def _print_deleted(report: DeleteReport, as_json: bool) -> None:

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from exptrack import Archive, Artifact, Buckets, FieldInfo, MetricNotFoundError, RunQuery
-from exptrack.directions import guess_direction, split_words
+from exptrack.directions import guess_direction
+from exptrack.metric_order import is_system, rank_metric
 
 MOST_LISTED = 1_000  # runs in the table
 MOST_DRAWN = 50  # runs with curves, besides those that are best
@@ -23,11 +24,9 @@ MOST_GROUPS = 100
 BUCKETS = 200
 MOST_NAMES = 8  # names of artifacts of a kind
 MOST_OF_NAME = {"image": 12, "table": 4, "histogram": 6}  # runs whose artifact of one name is shown
-SYSTEM = "system/"
 STATUSES = ("completed", "running", "failed", "interrupted", "pruned")
 FACTS = "run_id name status started duration reason tag trial.state".split()
 STATISTICS = "last last_step min min_step max max_step count nan_count".split()
-EVALUATED = frozenset("val valid validation test eval dev holdout".split())
 SEEDS = ("seed", "random_state", "rng")
 _PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
 
@@ -167,7 +166,7 @@ class _Reader:
                     close = difflib.get_close_matches(name, logged, n=3)
                     raise MetricNotFoundError(name, "these runs", close)
             return list(dict.fromkeys(names))
-        own = [name for name in logged if not name.startswith(SYSTEM)]
+        own = [name for name in logged if not is_system(name)]
         ranked = sorted(own, key=lambda name: rank_metric(name, logged[name].runs))
         if len(ranked) > MOST_METRICS:
             self._left_out.append(
@@ -335,11 +334,6 @@ def same_setting(one: object, other: object) -> bool:
 def direction_of(name: str) -> str | None:
     """Guess from a metric's name whether ``min`` or ``max`` values are better; else None."""
     return {"minimize": "min", "maximize": "max", None: None}[guess_direction(name)]
-
-
-def rank_metric(name: str, runs: int) -> tuple[bool, bool, int, str]:
-    """Rank first the metrics that tell most: with a direction, of data not trained on, of most runs."""
-    return direction_of(name) is None, not EVALUATED.intersection(split_words(name)), -runs, name
 
 
 def is_seed(key: str) -> bool:

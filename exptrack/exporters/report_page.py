@@ -16,15 +16,15 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from exptrack import Buckets, __version__
+from exptrack.curve_points import read_means
 from exptrack.exporters.report_contents import Contents, MetricReport, MetricValues, RunRow, plain_name
 from exptrack.exporters.report_media import Media, draw_media
-from exptrack.markup.chart import MOST_BANDS, choose_looks, draw_chart, draw_swatch, read_means
+from exptrack.markup.chart import MOST_BANDS, choose_looks, draw_chart, draw_swatch
 from exptrack.markup.elements import (
     cut,
     element,
     serialize,
     write_count,
-    write_duration,
     write_number,
     write_setting,
     write_time,
@@ -41,6 +41,7 @@ from exptrack.markup.parts import (
     section,
     setting_cell,
 )
+from exptrack.times import format_duration
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 BETTER = {"min": "lower is better", "max": "higher is better"}
@@ -201,7 +202,7 @@ class _Page:
 
     def _write_run(self, run: RunRow, keys: Sequence[str], has_tags: bool) -> Element:
         tags = [part for tag in run.tags for part in (isolate(cut(tag, NAME_CHARS)), " ")]
-        spent = element("small", write_duration(run.duration_s))
+        spent = element("small", format_duration(run.duration_s))
         return element(
             "tr",
             element("th", self._named(run.run_id, "small"), scope="row"),
@@ -383,7 +384,7 @@ class _Page:
                 "tr",
                 element("th", self._label(run.run_id), scope="row"),
                 element("td", write_status(run.status), class_="nowrap"),
-                element("td", write_duration(run.duration_s), class_="nowrap"),
+                element("td", format_duration(run.duration_s), class_="nowrap"),
                 element("td", isolate(cut(run.reason or "", REASON_CHARS)), class_="long"),
             )
             for run in ended
@@ -432,7 +433,8 @@ def _spread_cell(found: tuple[int, float | None, float | None] | None) -> Elemen
 
 def _means_at(curve: Buckets, steps: Sequence[int]) -> Iterator[float | None]:
     """Yield the mean of the bucket in which each step lies; None where the curve has none."""
-    starts, means = curve.lists()["start"], read_means(curve)
+    columns = curve.lists()
+    starts, means = columns["start"], read_means(columns)
     for step in steps:
         place = bisect_right(starts, step) - 1
         yield means[place] if place >= 0 and step < starts[place] + curve.width else None

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 from xml.etree.ElementTree import Element
 
+from exptrack.curve_points import AXES, read_places, smooth_means
 from exptrack.markup.elements import element, write_count, write_number
 from exptrack.markup.ticks import linear_ticks, log_ticks, write_ticks
 
@@ -69,6 +70,18 @@ class Curve(NamedTuple):
     below: list[float]
 
 
+class View(NamedTuple):
+    """How a chart is drawn: along steps or seconds, smoothed over a length of these, on which vertical axis.
+
+    If `is_log` is None, the values decide. `y` is the range of the axis; None for that of the values.
+    """
+
+    by: str = "step"
+    smooth: float = 0.0
+    is_log: bool | None = None
+    y: tuple[float, float] | None = None
+
+
 class Scale(NamedTuple):
     """The range of an axis in values, and in tenths of a pixel."""
 
@@ -109,24 +122,34 @@ def draw_swatch(look: Look) -> Element:
     return element("svg", line, **attributes)
 
 
-def draw_chart(key: str, name: str, buckets: Sequence[Buckets], looks: Mapping[str, Look]) -> Element | None:
+def draw_chart(
+    key: str, name: str, buckets: Sequence[Buckets], looks: Mapping[str, Look], view: View | None = None
+) -> Element | None:
     """Draw curves over their steps; None if no value is a finite number. `key` makes ids of elements unique."""
-    curves = [read_curve(one, looks[one.run_id]) for one in buckets]
+    view = view or View()
+    curves = [read_curve(one, looks[one.run_id], view) for one in buckets]
     points = [point for curve in curves for part in curve.parts for point in part]
+    if view.is_log:
+        points = [one for one in points if one.low > 0]
+        curves = [curve._replace(parts=_split_positive(curve.parts)) for curve in curves]
     if not points:
         return None
-    has_bands = len(curves) <= MOST_BANDS
+    has_bands = len(curves) <= MOST_BANDS and not view.smooth
     values = [value for one in points for value in ((one.low, one.high) if has_bands else (one.mean,))]
-    y = _choose_scale(values)
+    y = _choose_scale(values, view)
     columns = [one.lists() for one in buckets]
-    first, last = min(one["first_step"][0] for one in columns), max(one["last_step"][-1] for one in columns)
-    x = Scale(first, last, LEFT, RIGHT)
-    drawn = [_draw_curve(curve, x, y, has_bands) for curve in curves]
-    axes = [*_draw_x_axis(x), *_draw_y_axis(y)]
-    described = _describe(curves, x, values, y)
+    first, last = AXES[view.by]
+    x = Scale(min(one[first][0] for one in columns), max(one[last][-1] for one in columns), LEFT, RIGHT)
+    drawn: list[Element] = [_draw_curve(curve, x, y, has_bands) for curve in curves]
+    if view.y is not None:
+        frame = f"M{LEFT} {TOP}H{RIGHT}V{BOTTOM}H{LEFT}z"
+        clip = element("clipPath", element("path", d=frame), id=f"{key}-clip")
+        drawn = [clip, element("g", drawn, clip_path=f"url(#{key}-clip)")]
+    axes = [*_draw_x_axis(x, view.by), *_draw_y_axis(y)]
+    described = _describe(curves, x, values, y, view.by)
     return element(
         "svg",
-        element("title", f"{name} by step", id=f"{key}-title"),
+        element("title", f"{name} by {view.by}", id=f"{key}-title"),
         element("desc", described, id=f"{key}-desc"),
         element("g", axes, class_="axes"),
         drawn,
@@ -146,12 +169,12 @@ def is_logarithmic(values: Sequence[float]) -> bool:
     return high / low >= LOG_RATIO or ordered[-1] / ordered[0] >= LOG_RATIO_OF_ALL
 
 
-def read_curve(buckets: Buckets, look: Look) -> Curve:
+def read_curve(buckets: Buckets, look: Look, view: View) -> Curve:
     """Cut a curve at its gaps, and note where it has values that are no finite numbers."""
     curve = Curve(look, [[]], [], [], [])
     columns = buckets.lists()
-    for place, mean in enumerate(read_means(buckets)):
-        x = (columns["first_step"][place] + columns["last_step"][place]) / 2
+    places, means = read_places(columns, view.by), smooth_means(columns, view.smooth, view.by)
+    for place, (x, mean) in enumerate(zip(places, means, strict=True)):
         if columns["nan_count"][place]:
             curve.nans.append(x)
         if columns["max"][place] == math.inf:
@@ -165,23 +188,21 @@ def read_curve(buckets: Buckets, look: Look) -> Curve:
     return curve._replace(parts=[part for part in curve.parts if part])
 
 
-def read_means(buckets: Buckets) -> list[float | None]:
-    """Return the mean of each bucket; None if it has an infinity, or nothing but NaN."""
-    columns = buckets.lists()
-    names = ("min", "max", "sum", "count", "nan_count")
-    return [_mean(*bucket) for bucket in zip(*(columns[name] for name in names), strict=True)]
+def _split_positive(parts: Sequence[Sequence[Point]]) -> list[list[Point]]:
+    """Cut parts of a curve where it has no logarithm."""
+    found: list[list[Point]] = []
+    for part in parts:
+        for is_positive, points in groupby(part, key=lambda point: point.low > 0):
+            if is_positive:
+                found.append(list(points))
+    return found
 
 
-def _mean(least: float, greatest: float, total: float, count: int, nan_count: int) -> float | None:
-    if not math.isfinite(least) or not math.isfinite(greatest):
-        return None
-    # The sum of finite values can be beyond the greatest float.
-    return total / (count - nan_count) if math.isfinite(total) else least / 2 + greatest / 2
-
-
-def _choose_scale(values: Sequence[float]) -> Scale:
-    low, high = min(values), max(values)
-    if is_logarithmic(values):
+def _choose_scale(values: Sequence[float], view: View) -> Scale:
+    low, high = view.y or (min(values), max(values))
+    if view.y is not None:
+        return Scale(low, high, BOTTOM, TOP, is_log=bool(view.is_log))
+    if is_logarithmic(values) if view.is_log is None else view.is_log:
         return Scale(low, high, BOTTOM - 40, TOP + 40, is_log=True)
     if low == high:
         return Scale(low, high, BOTTOM, TOP)
@@ -229,13 +250,14 @@ def _signed(number: int) -> str:
     return f"{number}" if number < 0 else f" {number}"
 
 
-def _draw_x_axis(x: Scale) -> Iterator[Element]:
-    ticks = [tick for tick in linear_ticks(x.low, x.high, TICKS_X) if tick == int(tick)]
+def _draw_x_axis(x: Scale, by: str) -> Iterator[Element]:
+    ticks = [tick for tick in linear_ticks(x.low, x.high, TICKS_X) if by != "step" or tick == int(tick)]
     for tick, text in zip(ticks, write_ticks(ticks), strict=True):
         at = str(x.place(tick))
         yield element("path", d=f"M{at} {TOP}V{BOTTOM}")
         yield element("text", text, x=at, y=str(BOTTOM + 150), text_anchor="middle")
-    yield element("text", "step", x=str((LEFT + RIGHT) // 2), y=str(HEIGHT - 40), text_anchor="middle")
+    unit = {"step": "step", "time": "seconds since the start"}[by]
+    yield element("text", unit, x=str((LEFT + RIGHT) // 2), y=str(HEIGHT - 40), text_anchor="middle")
 
 
 def _draw_y_axis(y: Scale) -> Iterator[Element]:
@@ -249,9 +271,10 @@ def _draw_y_axis(y: Scale) -> Iterator[Element]:
     yield element("path", class_="edge", d=f"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}")
 
 
-def _describe(curves: Sequence[Curve], x: Scale, values: Sequence[float], y: Scale) -> str:
+def _describe(curves: Sequence[Curve], x: Scale, values: Sequence[float], y: Scale, by: str) -> str:
+    unit = {"step": "steps", "time": "seconds"}[by]
     words = [
-        f"{write_count(len(curves), 'curve')} over steps {write_number(x.low)} to {write_number(x.high)};",
+        f"{write_count(len(curves), 'curve')} over {unit} {write_number(x.low)} to {write_number(x.high)};",
         f"values from {write_number(min(values))} to {write_number(max(values))}",
         "on a logarithmic axis." if y.is_log else "on a linear axis.",
     ]

@@ -101,21 +101,6 @@ def write_time(when: datetime) -> str:
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
-def write_duration(seconds: float) -> str:
-    """Write a length of time in the two units that matter, as the page does."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{_trim(f'{seconds:.1f}') if seconds < 10 else round(seconds)} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if hours < 24:
-        return f"{hours} h {minutes:02} min"
-    return f"{hours // 24:,} d {hours % 24} h"
-
-
 def write_count(count: int, noun: str) -> str:
     """Write a number with its noun, as "1 run" or "2,000 runs"."""
     return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -24,13 +24,13 @@ from exptrack.markup.elements import (
     cut,
     element,
     write_count,
-    write_duration,
     write_setting,
     write_time,
 )
 from exptrack.markup.parts import SIGNS, head, isolate, number_cell, paragraph
 from exptrack.record_fields import fields_of
 from exptrack.sizes import format_size
+from exptrack.times import format_duration
 
 MOST_ROWS = 20
 MOST_COLUMNS = 12
@@ -254,7 +254,7 @@ def _write_number(value: float, name: str) -> Element:
     if math.isfinite(value) and name.endswith("_bytes"):
         return element("td", format_size(value), class_="number", title=f"{value:,}")
     if math.isfinite(value) and value >= 0 and (name.endswith("_s") or name == "duration"):
-        return element("td", write_duration(value), class_="number", title=f"{value:,} s")
+        return element("td", format_duration(value), class_="number", title=f"{value:,} s")
     if isinstance(value, int):
         return element("td", str(value).replace("-", "−"), class_="number")
     return number_cell(value)

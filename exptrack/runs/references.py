@@ -58,6 +58,15 @@ TRASHED_BY_NAME = _BY_NAME.format(state="NOT NULL")
 TRASHED_BY_PREFIX = _BY_PREFIX.format(state="NOT NULL")
 TRASHED_BY_SUFFIX = _BY_SUFFIX.format(state="NOT NULL")
 
+LEAST_SHOWN = 4  # characters of the end of an id
+IDS_ENDING_SO = (
+    f"SELECT run_id FROM run WHERE substr(run_id, -{LEAST_SHOWN}) IN (SELECT value FROM json_each(?))"
+)
+HAS_ANOTHER_MEANING = """
+SELECT EXISTS (SELECT 1 FROM run WHERE name = ?1)
+    OR EXISTS (SELECT 1 FROM run WHERE run_id >= ?1 AND run_id < ?1 || char(1114111))
+"""
+
 FACTS_OF = """
 SELECT run_id, substr(started_at, 1, 16) AS started, substr(name, 1, 60) AS name
 FROM run WHERE run_id IN (SELECT value FROM json_each(?))
@@ -131,6 +140,31 @@ def _find_best(connection: Connection, metric: str, end: str | None) -> list[str
 
 def _list_id(row: Row | None) -> list[str]:
     return [] if row is None else [row["run_id"]]
+
+
+@decoding_rows
+def shorten_ids(connection: Connection, run_ids: Sequence[str]) -> dict[str, str]:
+    """Return the shortest end of each id, of four characters or more, that means this run and no other.
+
+    An end that is a name, or the beginning of an id, has another meaning; so has one of a run in the trash.
+    """
+    ends = sorted({run_id[-LEAST_SHOWN:] for run_id in run_ids})
+    alike: dict[str, list[str]] = {}
+    for row in connection.all(IDS_ENDING_SO, (json.dumps(ends),)):
+        alike.setdefault(row["run_id"][-LEAST_SHOWN:], []).append(row["run_id"])
+    found = {}
+    for run_id in run_ids:
+        others = [one for one in alike.get(run_id[-LEAST_SHOWN:], ()) if one != run_id]
+        found[run_id] = next(
+            (
+                end
+                for end in (run_id[-count:] for count in range(LEAST_SHOWN, len(run_id)))
+                if not any(one.endswith(end) for one in others)
+                and not connection.value(HAS_ANOTHER_MEANING, (end,))
+            ),
+            run_id,
+        )
+    return found
 
 
 @decoding_rows

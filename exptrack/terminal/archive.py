@@ -12,9 +12,7 @@ from rich.text import Text
 from exptrack.terminal.console import (
     format_count,
     format_size,
-    is_too_wide,
     print_heading,
-    print_records,
     print_table,
     safe,
 )
@@ -112,15 +110,6 @@ def print_views(out: Console, found: Sequence[UserView]) -> None:
 def print_sql_result(out: Console, result: SqlResult) -> None:
     """Print the rows of a query; if the columns do not fit the terminal, a line for each value."""
     cells = [[format_sql_value(value) for value in row] for row in result.rows]
-    if cells and is_too_wide(out, result.columns, cells):
-        print_records(out, result.columns, cells)
-    else:
-        _print_rows(out, result, cells)
-    if result.truncated:
-        out.print(Text(f"… more than {len(result.rows):,} rows; give --max-rows to see more", style="dim"))
-
-
-def _print_rows(out: Console, result: SqlResult, cells: Sequence[Sequence[str]]) -> None:
     numeric = [
         bool(result.rows) and all(isinstance(row[i], (int, float, type(None))) for row in result.rows)
         for i in range(len(result.columns))
@@ -129,6 +118,8 @@ def _print_rows(out: Console, result: SqlResult, cells: Sequence[Sequence[str]])
         (name, "right" if right else "left") for name, right in zip(result.columns, numeric, strict=True)
     ]
     print_table(out, columns, cells)
+    if result.truncated:
+        out.print(Text(f"… more than {len(result.rows):,} rows; give --max-rows to see more", style="dim"))
 
 
 def format_sql_value(value: object) -> str:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
+from exptrack.curve_points import read_places, smooth_means
+
 if TYPE_CHECKING:
     from exptrack import Buckets
 
@@ -33,10 +35,26 @@ LEAST_FLOAT, MOST_FLOAT = math.ulp(0.0), sys.float_info.max
 
 
 class Line(NamedTuple):
-    """One series of a chart with its label, downsampled to about a bucket for each column."""
+    """One series of a chart with its label, downsampled to about a bucket for each column.
+
+    `note` stands behind the label.
+    """
 
     label: str
     buckets: Buckets
+    note: str = ""
+
+
+class View(NamedTuple):
+    """How lines are drawn: along steps or seconds (`by` ``"time"``), on which vertical axis, how smooth.
+
+    `smooth` is a length along the axis, 0 for lines as they are. `y` is the range that is drawn, None for all.
+    """
+
+    by: str = "step"
+    log: bool = False
+    smooth: float = 0.0
+    y: tuple[float, float] | None = None
 
 
 class Layer(NamedTuple):
@@ -86,33 +104,67 @@ def share_of(value: float, least: float, greatest: float) -> float:
 
 
 def draw_lines(
-    title: str, lines: Sequence[Line], width: int, height: int = PLOT_ROWS, *, log: bool, by: str, colour: bool
+    title: str, lines: Sequence[Line], width: int, height: int = PLOT_ROWS, *, view: View, colour: bool
 ) -> Text:
-    """Draw lines over one axis: steps, or seconds since the start of each run (`by` ``"time"``)."""
-    points = [list(bucket_points(line.buckets, by, log)) for line in lines]
+    """Draw lines over one axis."""
+    points = [list(_draw_path(line.buckets, view)) for line in lines]
     drawn = [(x, y) for line in points for x, y in line if not math.isnan(y)]
+    y_range = None
+    if view.y is not None:
+        y_range = _drawable(view.y[0], view.log), _drawable(view.y[1], view.log)
+        points = [list(clip_path(path, *y_range)) for path in points]
     columns = max(width - LABEL_CHARS - 3, LEAST_WIDTH)
     rows = max(height, LEAST_HEIGHT)
     plain = colour or len(lines) == 1
-    parts = [Text(f"{title}{' (log)' * log}", style="bold")]
+    parts = [Text(f"{title}{' (log)' * view.log}", style="bold")]
     if drawn:
         x_range = pad_range([x for x, _y in drawn])
-        y_range = pad_range([y for _x, y in drawn], log)
+        y_range = y_range or pad_range([y for _x, y in drawn], view.log)
         layers = [
             Layer(line.label, path, "" if plain else _letter(place), _colour(place), joined=True)
             for place, (line, path) in enumerate(zip(lines, points, strict=True))
         ]
         drawing = _plot(layers, columns, rows, x_range, y_range, colour)
-        unit = "steps" if by == "step" else "seconds"
-        parts += _beside_axis(drawing, y_range, log)
+        unit = "steps" if view.by == "step" else "seconds"
+        parts += _beside_axis(drawing, y_range, view.log)
         parts += _below(_ruler(x_range, columns, unit, False))
     else:
         parts.append(Text("nothing can be drawn", style="dim"))
     for place, line in enumerate(lines):
         mark = "●" if plain else _letter(place)
         legend = Text(f"{mark} {line.label}", style=_colour(place) if colour else "")
-        parts.append(legend.append(describe_left_out(line.buckets, log), style="dim"))
+        if line.note:
+            legend.append(f"  {line.note}", style="not dim")
+        parts.append(legend.append(describe_left_out(line.buckets, view.log), style="dim"))
     return Text("\n").join(parts)
+
+
+def _draw_path(buckets: Buckets, view: View) -> Iterator[tuple[float, float]]:
+    if not view.smooth:
+        yield from bucket_points(buckets, view.by, view.log)
+        return
+    columns = buckets.lists()
+    means = smooth_means(columns, view.smooth, view.by)
+    for x, mean in zip(read_places(columns, view.by), means, strict=True):
+        yield x, math.nan if mean is None else _drawable(mean, view.log)
+
+
+def clip_path(path: Sequence[tuple[float, float]], low: float, high: float) -> Iterator[tuple[float, float]]:
+    """Cut a path at two heights: a line ends where it crosses one, and NaN stands for what is beyond.
+
+    >>> list(clip_path([(0, 0), (2, 2), (3, 2)], 0, 1))
+    [(0, 0), (1.0, 1), (2, nan), (3, nan)]
+    """
+    before: tuple[float, float] | None = None
+    for x, y in path:
+        if before is not None and not math.isnan(before[1] + y):
+            was_x, was_y = before
+            edges = (low, high) if was_y < y else (high, low)
+            for edge in edges:
+                if min(was_y, y) < edge < max(was_y, y):
+                    yield was_x + (x - was_x) * share_of(edge, was_y, y), edge
+        before = x, y
+        yield x, y if low <= y <= high else math.nan
 
 
 def draw_points(

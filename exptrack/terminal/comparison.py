@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,8 +11,11 @@ from rich.text import Text
 
 from exptrack.terminal.artifacts import shorten_digest
 from exptrack.terminal.console import (
+    GAP_CHARS,
+    LEAST_WRAPPED,
     Columns,
     format_age,
+    format_metric,
     format_number,
     format_setting,
     measure_table,
@@ -21,10 +24,11 @@ from exptrack.terminal.console import (
     print_table,
     safe,
 )
-from exptrack.terminal.runs import style_status
+from exptrack.terminal.runs import print_hidden_metrics, shorten, style_status
 
 if TYPE_CHECKING:
     from exptrack import (
+        ComparedMetric,
         ConfigDifference,
         FactDifference,
         Group,
@@ -41,52 +45,66 @@ PALETTE = ("cyan", "yellow", "magenta", "green", "blue", "red")
 BAR_CHARS = 20
 
 
-def print_diff(out: Console, record: RunDiff) -> None:
-    """Print the differences between two runs."""
+def print_diff(
+    out: Console, record: RunDiff, metrics: Sequence[MetricDifference], ids: Mapping[str, str] | None = None
+) -> None:
+    """Print the differences between two runs: in config, and in `metrics`, in their order."""
     if record.config:
-        print_config_differences(out, record.run_a, record.run_b, record.config)
+        print_config_differences(out, record.run_a, record.run_b, record.config, ids)
     else:
         out.print("the configs are equal")
     if record.metrics:
         out.print()
-        print_metric_differences(out, record.run_a, record.run_b, record.metrics)
+        print_metric_differences(out, record.run_a, record.run_b, metrics, ids)
+        print_hidden_metrics(out, len(record.metrics) - len(metrics))
 
 
-def print_comparison(out: Console, record: RunComparison) -> None:
-    """Print several runs with a column for each, or with a row for each if the columns do not fit."""
-    heads = [run.run_id for run in record.runs]
-    facts: list[tuple[str, list[object]]] = [
-        ("status", [style_status(run) for run in record.runs]),
-        ("name", [run.name or "" for run in record.runs]),
-        ("started", [format_age(run.started_at) for run in record.runs]),
-    ]
-    names = Counter([name for name, _cells in facts])
-    names.update(key.key for key in record.config)
-    names.update(metric.name for metric in record.metrics)
+def print_comparison(
+    out: Console,
+    record: RunComparison,
+    metrics: Sequence[ComparedMetric] | None = None,
+    ids: Mapping[str, str] | None = None,
+) -> None:
+    """Print several runs with a column for each, or with a row for each if the columns do not fit.
+
+    `metrics` are those that are shown, in their order; by default all.
+    """
+    shown = record.metrics if metrics is None else metrics
+    heads = [shorten(run.run_id, ids) for run in record.runs]
+    facts: Columns = {
+        "status": ("whole", [style_status(run) for run in record.runs]),
+        "name": ("left", [run.name or "" for run in record.runs]),
+        "started": ("whole", [format_age(run.started_at) for run in record.runs]),
+    }
+    names = Counter([*facts, *(key.key for key in record.config), *(metric.name for metric in shown)])
     for key in record.config:
         cells = [format_setting(v) if here else "" for v, here in zip(key.values, key.present, strict=True)]
         name = f"config.{key.key}" if names[key.key] > 1 else key.key
-        facts.append((name, _colour_by_value(cells) if key.differs else list(cells)))
-    metrics: list[str] = []
-    for metric in record.metrics:
-        metrics.append(f"metrics.{metric.name}" if names[metric.name] > 1 else metric.name)
-        facts.append((metrics[-1], [format_number(one.last) if one else "" for one in metric.summaries]))
-    rows: Columns = {name: ("left", cells) for name, cells in facts}
-    columns: Columns = {"": ("left", list(rows))}
+        is_number = all(type(value) in (int, float) for value in key.values)
+        justify = "right" if is_number else "left"
+        facts[name] = (justify, _colour_by_value(cells) if key.differs else list(cells))
+    told: list[str] = []
+    for metric in shown:
+        told.append(f"metrics.{metric.name}" if names[metric.name] > 1 else metric.name)
+        values = [format_metric(metric.name, one.last) if one else "" for one in metric.summaries]
+        facts[told[-1]] = ("right", values)
+    columns: Columns = {"": ("left", list(facts))}
     for place, head in enumerate(heads):
-        columns[head] = ("left", [cells[place] for _name, cells in facts])
-    if not out.is_terminal or measure_table(columns) <= out.width:
-        print_table(
-            out, [(name, "left") for name in columns], zip(*(c for _j, c in columns.values()), strict=True)
-        )
+        columns[head] = ("left", [cells[place] for _justify, cells in facts.values()])
+    if not out.is_terminal or _fits(out, columns):
+        print_fitted(out, columns, ())
     else:
-        print_fitted(
-            out,
-            {"run": ("left", [Text(h, style="bold") for h in heads]), **rows},
-            [*reversed(metrics[1:]), "started", "name", "status"],
-        )
+        ends: Columns = {"run": ("left", [Text(head, style="bold") for head in heads]), **facts}
+        print_fitted(out, ends, [*reversed(told[1:]), "started", "name", "status"], folded="name")
+    print_hidden_metrics(out, len(record.metrics) - len(shown))
     if not any(key.differs for key in record.config):
         out.print(Text("the configs are equal", style="dim"))
+
+
+def _fits(out: Console, columns: Columns) -> bool:
+    """Return whether a column for each run has room, with long words folded."""
+    (names, *runs) = (measure_table({head: column}) for head, column in columns.items())
+    return names + sum(GAP_CHARS + min(width, LEAST_WRAPPED) for width in runs) <= out.width
 
 
 def _colour_by_value(cells: Sequence[object]) -> list[object]:
@@ -96,8 +114,11 @@ def _colour_by_value(cells: Sequence[object]) -> list[object]:
     return [Text(text, style=PALETTE[places[text] % len(PALETTE)]) if text else "" for text in texts]
 
 
-def print_changes(out: Console, record: RunChanges) -> None:
-    """Print the differences between a run and the run before it."""
+def print_changes(
+    out: Console, record: RunChanges, metrics: Sequence[MetricDifference], ids: Mapping[str, str] | None = None
+) -> None:
+    """Print the differences between a run and the run before it; `metrics` in their order."""
+    before, after = shorten(record.previous, ids), shorten(record.run_id, ids)
     out.print(
         Text(f"{record.run_id} compared with {record.previous}, the run before it of the same {record.because}")
     )
@@ -108,17 +129,18 @@ def print_changes(out: Console, record: RunChanges) -> None:
     )
     if record.config:
         print_heading(out, "Config")
-        print_config_differences(out, record.previous, record.run_id, record.config)
+        print_config_differences(out, record.previous, record.run_id, record.config, ids)
     for words, differences in facts:
         if differences:
             print_heading(out, words)
-            columns = [("", "left"), (record.previous, "left"), (record.run_id, "left"), ("", "left")]
+            columns = [("", "left"), (before, "left"), (after, "left"), ("", "whole")]
             print_table(out, columns, (_fact_row(one) for one in differences))
     if not record.config and not any(differences for _words, differences in facts):
         out.print("nothing that is recorded changed: config, code, data and environment are equal")
     if record.metrics:
         print_heading(out, "Metrics")
-        print_metric_differences(out, record.previous, record.run_id, record.metrics)
+        print_metric_differences(out, record.previous, record.run_id, metrics, ids)
+        print_hidden_metrics(out, len(record.metrics) - len(metrics))
 
 
 def _fact_row(one: FactDifference) -> list[object]:
@@ -127,9 +149,12 @@ def _fact_row(one: FactDifference) -> list[object]:
     return [one.name, shown_a, shown_b, Text(one.change, style=CHANGE_STYLES[one.change])]
 
 
-def print_config_differences(out: Console, a: str, b: str, found: Sequence[ConfigDifference]) -> None:
+def print_config_differences(
+    out: Console, a: str, b: str, found: Sequence[ConfigDifference], ids: Mapping[str, str] | None = None
+) -> None:
     """Print the config keys that differ between two runs, and what set them."""
-    columns = [("config", "left"), (a, "left"), (b, "left"), ("", "left"), ("set by", "left")]
+    columns = [("config", "left"), (shorten(a, ids), "left"), (shorten(b, ids), "left"), ("", "whole")]
+    columns.append(("set by", "left"))
     rows = []
     for d in found:
         shown_a = "" if d.change == "added" else format_setting(d.a)
@@ -141,19 +166,25 @@ def print_config_differences(out: Console, a: str, b: str, found: Sequence[Confi
     print_table(out, columns, rows)
 
 
-def print_metric_differences(out: Console, a: str, b: str, found: Sequence[MetricDifference]) -> None:
+def print_metric_differences(
+    out: Console, a: str, b: str, found: Sequence[MetricDifference], ids: Mapping[str, str] | None = None
+) -> None:
     """Print the last values of the metrics of two runs."""
-    columns = [("metric (last)", "left"), (a, "right"), (b, "right"), ("difference", "right")]
+    columns = [("metric (last)", "left"), (shorten(a, ids), "right"), (shorten(b, ids), "right")]
+    columns.append(("difference", "right"))
     rows = (
-        [
-            m.name,
-            format_number(m.last_a),
-            format_number(m.last_b),
-            "–" if m.last_a is None or m.last_b is None else f"{m.last_b - m.last_a:+.5g}",
-        ]
+        [m.name, format_metric(m.name, m.last_a), format_metric(m.name, m.last_b), _write_difference(m)]
         for m in found
     )
-    print_table(out, columns, rows)
+    if found:
+        print_table(out, columns, rows, folded="metric (last)")
+
+
+def _write_difference(one: MetricDifference) -> str:
+    if one.last_a is None or one.last_b is None:
+        return "–"
+    difference = one.last_b - one.last_a
+    return f"{'+' * (difference >= 0)}{format_metric(one.name, difference)}"
 
 
 def print_groups(out: Console, keys: Iterable[str], metric: str, found: Sequence[Group]) -> None:

@@ -2,7 +2,7 @@
 
 Invariants: text from an archive is printed as text only, without markup and with control characters escaped, so
 a hostile name cannot draw on the terminal. The console itself sees to that, whatever is printed on it. Piped
-output is never cut and has no colour.
+output is never cut, and has neither colour nor blanks at the end of a line.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import (
     Console,
     ConsoleOptions,
     ConsoleRenderable,
+    Group,
     RenderableType,
     RenderHook,
     RenderResult,
@@ -32,11 +35,18 @@ from rich.text import Text
 
 from exptrack.sizes import format_size as format_size
 from exptrack.terminal.ascii import spell_out
+from exptrack.times import format_duration
 
 PIPED_WIDTH = 100_000
 LEAST_WRAPPED = 16  # a column whose words are folded is not made narrower than this
+LEAST_FOLDED = 24  # nor one for which other columns are left out
+GAP_CHARS = 2  # between columns
+NUMBER = re.compile(r"[-+]?[0-9][0-9,.]*(?:e[-+]?[0-9]+)?(?: ?[^ 0-9]{1,4})?")  # perhaps with its unit
+BREAKS = re.compile(r"[-_/.,;: ]+")
+BLANKS = " \u2800"  # the space, and the braille character without a dot
 
-# The justification ("left" or "right") and the cells of each column, by its name.
+# The justification and the cells of each column, by its name. "left" is for words, which may be folded; "right"
+# is for numbers; "whole" is for drawings, and for words that stay on one line.
 Columns: TypeAlias = dict[str, tuple[str, Sequence[object]]]
 
 
@@ -83,6 +93,11 @@ class _Escaped:
         return Measurement.get(console, options, self._inner)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not console.is_terminal:
+            # No style is lost: piped output has none.
+            text = "".join(part.text for part in console.render(self._inner, options) if not part.control)
+            yield Segment("\n".join(safe(line).rstrip(BLANKS) for line in text.split("\n")))
+            return
         for text, style, control in console.render(self._inner, options):
             yield Segment(text if control else "\n".join(map(safe, text.split("\n"))), style, control)
 
@@ -105,24 +120,78 @@ def print_table(
     *,
     folded: str | None = None,
 ) -> None:
-    """Print rows under (name, justification) columns; Text cells keep their style.
+    """Print rows under (name, justification) columns, as `build_table` does."""
+    out.print(build_table(out, columns, rows, folded=folded))
+
+
+def build_table(
+    out: Console,
+    columns: Sequence[tuple[str, str]],
+    rows: Iterable[Sequence[object]],
+    *,
+    folded: str | None = None,
+) -> RenderableType:
+    """Build rows under (name, justification) columns; Text cells keep their style.
 
     If the terminal is too narrow, long words are folded in the column `folded`. Without `folded` they are
-    folded in every column but the first, because people copy from that one.
+    folded in every column of texts but the first, because people copy from that one. Numbers and drawings are
+    never folded: if they do not fit, each row becomes a block of lines.
     """
-    table = Table(
-        box=SIMPLE_HEAD if out.is_terminal else None, pad_edge=False, header_style="bold", show_edge=False
-    )
-    for position, (name, justify) in enumerate(columns):
+    cells = [[cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row] for row in rows]
+    widths = _measure_columns([name for name, _justify in columns], cells)
+    foldable = _find_foldable(columns, folded)
+    least = [
+        min(width, max(LEAST_WRAPPED, _widest_number(row[place] for row in cells)))
+        if place in foldable
+        else width
+        for place, width in enumerate(widths)
+    ]
+    if cells and _add_gaps(least) > out.width:
+        return _build_records([name for name, _justify in columns], cells)
+    room = out.width - _add_gaps(least)
+    for place, (width, shown) in enumerate(zip(widths, least, strict=True)):
+        added = min(width - shown, room)
+        widths[place], room = shown + added, room - added
+    # Between columns stand the rule of the box and one blank, or without a box two blanks.
+    box = SIMPLE_HEAD if out.is_terminal else None
+    padding = (0, GAP_CHARS - (box is not None), 0, 0)
+    table = Table(box=box, padding=padding, pad_edge=False, header_style="bold", show_edge=False)
+    for place, (name, justify) in enumerate(columns):
         table.add_column(
             Text(safe(name)),
             justify="right" if justify == "right" else "left",
-            no_wrap=position == 0 if folded is None else name != folded,
-            overflow="fold",
+            no_wrap=True,
+            width=widths[place],
         )
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row))
-    out.print(table)
+    for row in cells:
+        table.add_row(*(_fold(cell, width) for cell, width in zip(row, widths, strict=True)))
+    return table
+
+
+def _fold(cell: Text, width: int) -> Text:
+    """Break a text into lines of a width: behind a blank, else behind a sign, in the last half of a line."""
+    lines = []
+    while cell.cell_len > width:
+        line = cell.copy()
+        line.truncate(width)
+        found = [one for one in BREAKS.finditer(line.plain) if one.end() > len(line) // 2]
+        ends = [one.end() for one in found if " " in one[0]] or [one.end() for one in found]
+        lines.append(cell[: ends[-1] if ends else max(len(line), 1)])
+        cell = cell[len(lines[-1]) :]
+    return Text("\n").join([*lines, cell]) if lines else cell
+
+
+def _widest_number(cells: Iterable[Text]) -> int:
+    return max((len(cell.plain) for cell in cells if NUMBER.fullmatch(cell.plain)), default=0)
+
+
+def _find_foldable(columns: Sequence[tuple[str, str]], folded: str | None) -> set[int]:
+    """Return the places of the columns whose words may be folded."""
+    return {
+        place
+        for place, (name, justify) in enumerate(columns)
+        if justify == "left" and (place > 0 if folded is None else name == folded)
+    }
 
 
 def print_fitted(
@@ -131,28 +200,69 @@ def print_fitted(
     expendable: Iterable[str],
     *,
     folded: str | None = None,
-) -> list[str]:
-    """Print columns and drop whole ones where the terminal is too narrow; return the names of the dropped.
+    option: str = "--json",
+    unlisted: int = 0,
+) -> None:
+    """Print columns, as `build_fitted` does."""
+    out.print(build_fitted(out, columns, expendable, folded=folded, option=option, unlisted=unlisted))
 
-    Columns are dropped in the order of `expendable`.
+
+def build_fitted(
+    out: Console,
+    columns: Columns,
+    expendable: Iterable[str],
+    *,
+    folded: str | None = None,
+    option: str = "--json",
+    unlisted: int = 0,
+) -> RenderableType:
+    """Build a table; where the terminal is too narrow, leave out whole columns and say how many.
+
+    Columns are left out in the order of `expendable`. If that is not enough, each row becomes a block of lines
+    with all of them. `option` shows what is left out; `unlisted` counts columns that are left out anyway.
     """
+    kept = fit_columns(out, columns, expendable, folded)
+    heads = [(column_title(head), justify) for head, (justify, _cells) in kept.items()]
+    rows = zip(*(cells for _justify, cells in kept.values()), strict=True)
+    table = build_table(out, heads, rows, folded=folded)
+    lost = len(columns) - len(kept)
+    if not lost and not unlisted:
+        return table
+    wider = ", or a wider terminal" if lost else ""
+    note = Text(f"{format_count(lost + unlisted, 'more column')}: {option}{wider}", style="dim")
+    return Group(table, note)
+
+
+def fit_columns(
+    out: Console, columns: Columns, expendable: Iterable[str], folded: str | None = None
+) -> Columns:
+    """Return the columns that have room, without some of the expendable ones; all if that is too little."""
     kept = dict(columns)
     for least in expendable:
-        if measure_table(kept) <= out.width:
-            break
+        if measure_table(kept, folded) <= out.width:
+            return kept
         kept.pop(least, None)
-    heads = [(column_title(head), justify) for head, (justify, _cells) in kept.items()]
-    print_table(out, heads, zip(*(cells for _justify, cells in kept.values()), strict=True), folded=folded)
-    return [name for name in columns if name not in kept]
+    return kept if measure_table(kept, folded) <= out.width else columns
 
 
-def measure_table(columns: Columns) -> int:
-    """Return the width of a table of these columns, padding and rules included."""
-    widths = (
-        max(len(column_title(head)), *(len(safe(cell)) for cell in cells))
-        for head, (_justify, cells) in columns.items()
-    )
-    return sum(widths) + 3 * len(columns)
+def measure_table(columns: Columns, folded: str | None = None) -> int:
+    """Return the width of a table of these columns; words of the column `folded` may be folded."""
+    widths = []
+    for head, (_justify, cells) in columns.items():
+        (width,) = _measure_columns([column_title(head)], [[cell] for cell in cells])
+        widths.append(min(width, LEAST_FOLDED) if head == folded else width)
+    return _add_gaps(widths)
+
+
+def _measure_columns(names: Sequence[str], rows: Iterable[Sequence[object]]) -> list[int]:
+    widths = [cell_len(safe(name)) for name in names]
+    for row in rows:
+        widths = [max(width, cell_len(safe(cell))) for width, cell in zip(widths, row, strict=True)]
+    return widths
+
+
+def _add_gaps(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP_CHARS * (len(widths) - 1)
 
 
 def column_title(head: str) -> str:
@@ -163,23 +273,19 @@ def column_title(head: str) -> str:
     return head
 
 
-def print_records(out: Console, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """Print each row as a block with a line for each column."""
+def _build_records(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> RenderableType:
+    """Build a block for each row, with a line for each column."""
+    blocks: list[RenderableType] = []
     for position, row in enumerate(cells):
         if position:
-            out.print()
+            blocks.append(Text())
         grid = Table.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
-        for name, text in zip(columns, row, strict=True):
-            grid.add_row(Text(safe(name), style="dim"), Text(safe(text)))
-        out.print(grid)
-
-
-def is_too_wide(out: Console, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
-    """Tell whether a table of these columns does not fit the terminal even with long words folded."""
-    first, *rest = (max(map(len, map(safe, column))) for column in zip(columns, *cells, strict=True))
-    return first + sum(min(width, LEAST_WRAPPED) + 3 for width in rest) > out.width
+        for name, cell in zip(columns, row, strict=True):
+            grid.add_row(Text(safe(name), style="dim"), cell)
+        blocks.append(grid)
+    return Group(*blocks)
 
 
 def print_heading(out: Console, words: str) -> None:
@@ -198,13 +304,39 @@ def format_number(value: float | None) -> str:
     return f"{value:.5g}" if math.isfinite(value) else str(value)
 
 
-def format_duration(seconds: float) -> str:
-    """Format seconds as text such as ``2 m 05 s``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} m" if hours else f"{minutes} m {rest:02} s"
+def format_metric(name: str, value: float | None) -> str:
+    """Format a value of a metric, with its unit if the end of its name tells it.
+
+    >>> format_metric("system/memory_used_bytes", 6.5e9), format_metric("net/bytes_per_s", 2300.0)
+    ('6.5 GB', '2.3 kB/s')
+    >>> format_metric("cpu_percent", 37.25), format_metric("epoch_s", 754.0), format_metric("loss", 0.1)
+    ('37.25 %', '12 min 34 s', '0.1')
+    """
+    if value is None or not math.isfinite(value):
+        return format_number(value)
+    for end, write in UNITS.items():
+        if name == end or name.endswith(("_" + end, "/" + end, "." + end)):
+            return write(value)
+    return format_number(value)
+
+
+def _write_seconds(value: float) -> str:
+    if value < 0:
+        return f"{format_number(value)} s"
+    return (
+        format_duration(value) if value >= 60 else f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+    )
+
+
+UNITS: dict[str, Callable[[float], str]] = {
+    **dict.fromkeys(
+        ("bytes_per_s", "bytes_per_sec", "bytes_per_second"), lambda value: f"{format_size(value)}/s"
+    ),
+    **dict.fromkeys(("per_s", "per_sec", "per_second"), lambda value: f"{format_number(value)}/s"),
+    "bytes": lambda value: format_size(value),
+    "percent": lambda value: f"{format_number(value)} %",
+    **dict.fromkeys(("s", "sec", "secs", "seconds"), _write_seconds),
+}
 
 
 def format_count(number: int, noun: str) -> str:

@@ -1,36 +1,35 @@
-"""Print runs: lists, rankings, chosen fields, one run in detail, and the table that ``watch`` redraws."""
+"""Print runs: lists, rankings, chosen fields, and one run in detail."""
 
 from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from exptrack.keypath import join_path
-from exptrack.records import ConfigSource, Event, RunStatus, RunSummary, TrialState
+from exptrack.records import ConfigSource, Event, MetricSummary, RunStatus, RunSummary, TrialState
 from exptrack.terminal.artifacts import print_artifacts, shorten_digest, shorten_hash
 from exptrack.terminal.console import (
     Columns,
     format_age,
-    format_duration,
-    format_number,
+    format_count,
+    format_metric,
     format_setting,
-    is_too_wide,
     print_fitted,
     print_heading,
-    print_records,
     print_table,
     safe,
 )
+from exptrack.times import format_duration
 
 if TYPE_CHECKING:
     from exptrack import RunDetail, TrashedRun
@@ -42,40 +41,76 @@ STATUS_STYLES = {
     "interrupted": "yellow",
     "pruned": "magenta",
 }
-MOST_METRIC_COLUMNS = 4
+MOST_METRIC_COLUMNS = 8
+LEAST_METRIC_COLUMNS = 2  # for which tags are left out
+SHOWN_FACTS = ("run_id", "id", "status", "name", "started", "duration", "tag")  # a list of runs has them anyway
 MOST_EVENTS_IN_A_ROW = 3  # of one kind; more of them share a line
+DURATIONS = ("duration", "duration_s")
 FRESH_S = 60.0  # two heartbeats; a process that is silent for longer may have ended
 SHOWN_DIGITS = 16  # of a config's hash or a fingerprint
 
 
 def print_runs(
-    out: Console, records: Sequence[RunSummary], nan_steps: Mapping[str, Mapping[str, int]] | None = None
+    out: Console,
+    records: Sequence[RunSummary],
+    nan_steps: Mapping[str, Mapping[str, int]] | None = None,
+    *,
+    metrics: Sequence[str],
+    ordered: Mapping[str, Sequence[object]] | None = None,
+    ids: Mapping[str, str] | None = None,
 ) -> None:
-    """Print runs in a table, with the metrics that most of them have logged.
+    """Print runs in a table, with the first of `metrics`.
 
-    `nan_steps` has the metrics that are or were NaN, with the first step of that, by run.
+    `nan_steps` has the metrics that are or were NaN, with the first step of that, by run. `ordered` has the
+    values of the fields that put the runs in order. `ids` has short ids by run id; without it, ids are whole.
     """
     if not records:
         out.print("no runs")
         return
-    counted = Counter(name for record in records for name in record.metrics)
-    metrics = sorted(sorted(counted), key=lambda name: -counted[name])[:MOST_METRIC_COLUMNS]
     columns: Columns = {
-        "run": ("left", [Text(r.run_id, style="bold") for r in records]),
-        "status": ("left", [style_status(r) for r in records]),
+        "run": ("left", [Text(shorten(r.run_id, ids), style="bold") for r in records]),
+        "status": ("whole", [style_status(r) for r in records]),
         "name": ("left", [r.name or "" for r in records]),
-        "started": ("left", [format_age(r.started_at) for r in records]),
+        "started": ("whole", [format_age(r.started_at) for r in records]),
         "took": ("right", [format_duration(_elapsed_s(r)) for r in records]),
     }
-    for name in metrics:
-        shown = [format_number(r.metrics[name]) if name in r.metrics else "" for r in records]
-        columns[f"metric {name}"] = ("right", shown)
+    asked = {field: values for field, values in (ordered or {}).items() if field not in SHOWN_FACTS}
+    for field, values in asked.items():
+        shown = [format_field(r, value) for r, value in zip(records, values, strict=True)]
+        columns[_name_column(field)] = ("right" if _are_numbers(values) else "left", shown)
+    others = [name for name in metrics if f"metric {name}" not in columns]
+    for name in others[:MOST_METRIC_COLUMNS]:
+        cells = [format_metric(name, r.metrics[name]) if name in r.metrics else "" for r in records]
+        columns[f"metric {name}"] = ("right", cells)
     if nan_steps:
         columns["NaN"] = ("left", [_tell_nans(r, nan_steps.get(r.run_id, {})) for r in records])
-    columns["tags"] = ("left", [", ".join(r.tags) for r in records])
+    if any(r.tags for r in records):
+        columns["tags"] = ("left", [", ".join(r.tags) for r in records])
+    heads = [f"metric {name}" for name in others[:MOST_METRIC_COLUMNS]]
+    few = 1 if asked else LEAST_METRIC_COLUMNS
     print_fitted(
-        out, columns, (*(f"metric {name}" for name in metrics[:0:-1]), "tags", "took", "started", "name")
+        out,
+        columns,
+        (*heads[: few - 1 : -1], "tags", "took", *heads[few - 1 : 0 : -1], "started", "name"),
+        folded="name",
+        option="--columns",
+        unlisted=len(others[MOST_METRIC_COLUMNS:]),
     )
+
+
+def shorten(run_id: str, ids: Mapping[str, str] | None) -> str:
+    """Return a run id as it is shown: short, if `ids` has a short one."""
+    return run_id if ids is None else ids.get(run_id, run_id)
+
+
+def _name_column(field: str) -> str:
+    """Return the name of the column of a field that puts runs in order."""
+    root, _dot, rest = field.partition(".")
+    return {"metrics": f"metric {rest}", "config": f"param {rest}"}.get(root, field)
+
+
+def _are_numbers(values: Iterable[object]) -> bool:
+    return all(isinstance(value, (int, float, type(None))) for value in values)
 
 
 def _tell_nans(record: RunSummary, steps: Mapping[str, int]) -> str:
@@ -103,90 +138,76 @@ def _elapsed_s(record: RunSummary) -> float:
 
 
 def print_fields(
-    out: Console, heads: Sequence[str], found: Sequence[tuple[RunSummary, Sequence[object]]]
+    out: Console,
+    heads: Sequence[str],
+    found: Sequence[tuple[RunSummary, Sequence[object]]],
+    ids: Mapping[str, str] | None = None,
 ) -> None:
     """Print runs with the values of the chosen fields `heads`."""
     if not found:
         out.print("no runs")
         return
-    cells = [[run.run_id, *(str(format_field(run, value)) for value in values)] for run, values in found]
-    names = ["run", *heads]
-    if is_too_wide(out, names, [names, *cells]):
-        print_records(out, names, cells)
-        return
-    numeric = [
-        all(isinstance(values[place], (int, float, type(None))) for _run, values in found)
-        for place in range(len(heads))
-    ]
-    heading = [(head, "right" if right else "left") for head, right in zip(heads, numeric, strict=True)]
+    columns = [("run", "left")]
+    for place, head in enumerate(heads):
+        numeric = _are_numbers(values[place] for _run, values in found)
+        whole = all(isinstance(values[place], (datetime, RunStatus)) for _run, values in found)
+        columns.append((head, "right" if numeric else "whole" if whole else "left"))
     rows = (
-        [Text(run.run_id, style="bold"), *(format_field(run, one) for one in values)] for run, values in found
+        [
+            Text(shorten(run.run_id, ids), style="bold"),
+            *(format_field(run, value, head) for head, value in zip(heads, values, strict=True)),
+        ]
+        for run, values in found
     )
-    print_table(out, [("run", "left"), *heading], rows)
+    print_table(out, columns, rows)
 
 
-def print_ranking(out: Console, metric: str, found: Sequence[tuple[RunSummary, object]]) -> None:
-    """Print runs in the given order, each with the value that ranks it."""
-    columns = [("run", "left"), (metric, "right"), ("name", "left"), ("started", "left"), ("tags", "left")]
-    print_table(
-        out,
-        columns,
-        (
-            [
-                Text(r.run_id, style="bold"),
-                format_field(r, v),
-                r.name or "",
-                format_age(r.started_at),
-                ", ".join(r.tags),
-            ]
-            for r, v in found
-        ),
-    )
+def print_ranking(
+    out: Console,
+    metric: str,
+    found: Sequence[tuple[RunSummary, object]],
+    configs: Mapping[str, Sequence[object]],
+    ids: Mapping[str, str] | None = None,
+) -> None:
+    """Print runs in the given order, each with the value that ranks it and its values of `configs`, by key."""
+    columns: Columns = {
+        "run": ("left", [Text(shorten(r.run_id, ids), style="bold") for r, _value in found]),
+        f"metric {metric}": ("right", [format_field(r, value, metric) for r, value in found]),
+        "name": ("left", [r.name or "" for r, _value in found]),
+    }
+    for key, values in configs.items():
+        cells = ["" if value is None else format_setting(value) for value in values]
+        columns[f"param {key}"] = ("right" if _are_numbers(values) else "left", cells)
+    columns["started"] = ("whole", [format_age(r.started_at) for r, _value in found])
+    if any(r.tags for r, _value in found):
+        columns["tags"] = ("left", [", ".join(r.tags) for r, _value in found])
+    params = [f"param {key}" for key in configs]
+    print_fitted(out, columns, ("tags", "started", *reversed(params)), folded="name")
 
 
-def print_trash(out: Console, found: Sequence[TrashedRun]) -> None:
+def print_trash(out: Console, found: Sequence[TrashedRun], ids: Mapping[str, str] | None = None) -> None:
     """Print the runs in the trash."""
     if not found:
         out.print("the trash is empty")
         return
-    heads = ("run", "status", "name", "group", "started", "moved here")
-    print_table(
-        out,
-        [(head, "left") for head in heads],
-        (
-            [
-                Text(one.run.run_id, style="bold"),
-                style_status(one.run),
-                one.run.name or "",
-                one.run.group or "",
-                format_age(one.run.started_at),
-                format_age(one.deleted_at),
-            ]
-            for one in found
-        ),
-    )
-
-
-def build_live_table(
-    records: Sequence[RunSummary], metrics: Sequence[str], cells: Mapping[tuple[str, str], str]
-) -> Table:
-    """Build the table that ``watch`` redraws; `cells` holds what to show for (run id, metric)."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column("run", no_wrap=True)
-    for head in ("status", "name", "started", *metrics):
-        table.add_column(Text(safe(head)), overflow="fold")
-    for r in records:
-        values = [Text(safe(cells.get((r.run_id, name), ""))) for name in metrics]
-        facts = [style_status(r), Text(safe(r.name or "")), Text(format_age(r.started_at))]
-        table.add_row(Text(r.run_id, style="bold"), *facts, *values)
-    return table
+    columns: Columns = {
+        "run": ("left", [Text(shorten(one.run.run_id, ids), style="bold") for one in found]),
+        "status": ("whole", [style_status(one.run) for one in found]),
+        "name": ("left", [one.run.name or "" for one in found]),
+        "group": ("left", [one.run.group or "" for one in found]),
+        "started": ("whole", [format_age(one.run.started_at) for one in found]),
+        "moved here": ("whole", [format_age(one.deleted_at) for one in found]),
+    }
+    print_fitted(out, columns, ("group", "started"), folded="name")
 
 
 # One run
 
 
-def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> None:
-    """Print everything about one run; `trends` maps each metric to its line of bars."""
+def print_detail(
+    out: Console, record: RunDetail, trends: Mapping[str, str], metrics: Sequence[MetricSummary]
+) -> None:
+    """Print everything about one run: `metrics` in their order; `trends` maps each to its line of bars."""
     head = record.summary
     pairs: list[tuple[str, object]] = [("run", head.run_id), ("status", head.status)]
     if record.deleted_at is not None:
@@ -199,7 +220,7 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
     pairs += [("took", format_duration(_elapsed_s(head))), ("tags", ", ".join(head.tags)), ("host", head.host)]
     dirty = " (with uncommitted changes)" if head.vcs_dirty else ""
     pairs += [("commit", f"{head.vcs_commit}{dirty}" if head.vcs_commit else None)]
-    pairs += [("command", " ".join(record.environment.get("command", [])))]
+    pairs += [("command", shlex.join(record.environment.get("command", [])))]
     pairs += [("python", record.environment.get("python")), ("config hash", head.config_hash[:SHOWN_DIGITS])]
     pairs += [("fingerprint", head.fingerprint[:SHOWN_DIGITS]), ("reason", head.reason)]
     grid = Table.grid(padding=(0, 2))
@@ -223,30 +244,8 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
         print_table(out, [("key", "left"), ("value", "left")], rows)
     if record.metrics:
         print_heading(out, "Metrics")
-        columns = [
-            ("metric", "left"),
-            ("trend", "left"),
-            *((n, "right") for n in ("points", "last", "at step", "min", "max", "mean")),
-            *[("NaN", "left")] * bool(record.nan_steps),
-        ]
-        print_table(
-            out,
-            columns,
-            (
-                [
-                    m.name,
-                    trends.get(m.name, ""),
-                    m.count,
-                    format_number(m.last),
-                    m.last_step,
-                    format_number(m.min),
-                    format_number(m.max),
-                    format_number(m.mean),
-                    *[format_nan(m.last, record.nan_steps.get(m.name))] * bool(record.nan_steps),
-                ]
-                for m in record.metrics
-            ),
-        )
+        _print_summaries(out, metrics, trends, record.nan_steps)
+        print_hidden_metrics(out, len(record.metrics) - len(metrics))
     if record.artifacts:
         print_heading(out, "Artifacts")
         newest = {a.name: a for a in sorted(record.artifacts, key=lambda a: a.version)}
@@ -266,6 +265,32 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
     if record.traceback:
         print_heading(out, "Traceback")
         out.print(Text("\n".join(safe(line) for line in record.traceback.rstrip().split("\n"))))
+
+
+def _print_summaries(
+    out: Console, found: Sequence[MetricSummary], trends: Mapping[str, str], nan_steps: Mapping[str, int]
+) -> None:
+    if not found:
+        return
+    columns: Columns = {
+        "metric": ("left", [Text(safe(m.name)) for m in found]),
+        "trend": ("whole", [trends.get(m.name, "") for m in found]),
+        "points": ("right", [f"{m.count:,}" for m in found]),
+        "last": ("right", [format_metric(m.name, m.last) for m in found]),
+        "at step": ("right", [m.last_step for m in found]),
+        "min": ("right", [format_metric(m.name, m.min) for m in found]),
+        "max": ("right", [format_metric(m.name, m.max) for m in found]),
+        "mean": ("right", [format_metric(m.name, m.mean) for m in found]),
+    }
+    if nan_steps:
+        columns["NaN"] = ("whole", [format_nan(m.last, nan_steps.get(m.name)) for m in found])
+    print_fitted(out, columns, ("mean", "points", "at step"), folded="metric")
+
+
+def print_hidden_metrics(out: Console, count: int) -> None:
+    """Say how many metrics of the machine are not shown; nothing if all are."""
+    if count:
+        out.print(Text(f"{format_count(count, 'system metric')} not shown: --system", style="dim"))
 
 
 def print_events(out: Console, events: Iterable[Event]) -> None:
@@ -291,10 +316,12 @@ def _event_facts(event: Event) -> str:
     data = event.data
     if "before" in data or "alias" in data:  # null says that there was no name, or that the alias is removed
         data = {key: format_setting(value) for key, value in data.items()}
-    return ", ".join(f"{key}={_fact(key, value)}" for key, value in data.items() if value or value == 0)
+    return "; ".join(f"{key}: {_fact(key, value)}" for key, value in data.items() if value or value == 0)
 
 
 def _fact(key: str, value: object) -> object:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
     if key == "hash" and isinstance(value, str):
         return shorten_hash(value)
     return value[:SHOWN_DIGITS] if key == "config_hash" and isinstance(value, str) else value
@@ -325,12 +352,13 @@ def style_status(run: RunSummary) -> Text:
     return Text(status, style=STATUS_STYLES[status])
 
 
-def format_field(run: RunSummary, value: object) -> object:
-    """Format the value of a field of a run."""
+def format_field(run: RunSummary, value: object, field: str = "") -> object:
+    """Format the value of a field of a run, with its unit if the name of the field tells it."""
     if value is None or isinstance(value, RunStatus):
         return "" if value is None else style_status(run)
     if isinstance(value, float):
-        return format_number(value)
+        is_metric = not field.startswith(("config.", "params.", "attr."))
+        return format_duration(value) if field in DURATIONS else format_metric(field * is_metric, value)
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, tuple):

@@ -20,9 +20,9 @@ from exptrack.terminal.charts import Layer, chart_width, draw_points
 from exptrack.terminal.console import (
     Columns,
     column_title,
+    fit_columns,
     format_age,
     format_count,
-    format_duration,
     format_number,
     format_setting,
     print_fitted,
@@ -30,6 +30,7 @@ from exptrack.terminal.console import (
     print_table,
     safe,
 )
+from exptrack.times import format_duration
 
 if TYPE_CHECKING:
     from exptrack import StudyInfo, StudyResults, SweepPlan, TrialRecord
@@ -217,8 +218,10 @@ def print_trials(out: Console, results: StudyResults, found: Sequence[TrialRecor
         rows["reason"] = ("left", [_clipped(out, trial.reason or "") for trial in shown])
     rows = {head: (justify, _dimmed(cells, shown, best)) for head, (justify, cells) in rows.items()}
     told = ["state"] if all(trial.state == TrialState.COMPLETE for trial in shown) else []
-    lost = print_fitted(out, rows, ("reason", "took", *(heads[name] for name in reversed(names)), *told, "run"))
-    if lost:
+    expendable = ("reason", "took", *(heads[name] for name in reversed(names)), *told, "run")
+    kept = fit_columns(out, rows, expendable)
+    print_fitted(out, kept, ())
+    if lost := [head for head in rows if head not in kept]:
         words = (
             f"no room for {', '.join(map(column_title, lost))}"
             if len(lost) <= 3

@@ -21,13 +21,13 @@ from exptrack.terminal.console import (
     draw_lines_of,
     format_age,
     format_count,
-    format_duration,
     format_number,
     format_setting,
     print_heading,
     safe,
 )
 from exptrack.terminal.runs import SHOWN_DIGITS, print_config, print_events, style_status
+from exptrack.times import format_duration
 from exptrack.tui.reading import RunMetrics, RunPage
 
 STAR = "★"

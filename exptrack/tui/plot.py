@@ -24,7 +24,8 @@ from exptrack.terminal.charts import (
     pad_range,
     share_of,
 )
-from exptrack.terminal.console import format_duration, safe
+from exptrack.terminal.console import safe
+from exptrack.times import format_duration
 
 if TYPE_CHECKING:
     from exptrack import Buckets

@@ -27,7 +27,8 @@ from exptrack import (
     RunStatus,
     TrialState,
 )
-from exptrack.exporters.report_contents import SYSTEM, plain_name, rank_metric
+from exptrack.exporters.report_contents import plain_name
+from exptrack.metric_order import is_system, rank_metric
 
 FACTS = ("id", "name", "status", "started", "duration", "trial.state")
 METRIC = "metrics."
@@ -142,7 +143,7 @@ def _list_run(row_id: int, row: Mapping[str, Any], fields: Sequence[str]) -> Lis
 def choose_metric_field(archive: Archive) -> str | None:
     """Return the field of the metric that tells most about the runs; None if none has a metric."""
     infos = [one for one in archive.fields() if one.kind == "metric"]
-    own = [one for one in infos if not plain_name(one.name).startswith(SYSTEM)]
+    own = [one for one in infos if not is_system(plain_name(one.name))]
     ranked = sorted(own, key=lambda one: rank_metric(plain_name(one.name), one.runs))
     return ranked[0].name if ranked else None
 
@@ -163,7 +164,7 @@ def read_metrics(archive: Archive, run_ids: Sequence[str], text: str = "") -> Ru
         more = more or page.after is not None
         for one in page.metrics:
             by_name.setdefault(one.name, {})[run_id] = one
-    ranked = sorted(by_name, key=lambda name: (name.startswith(SYSTEM), rank_metric(name, len(by_name[name]))))
+    ranked = sorted(by_name, key=lambda name: rank_metric(name, len(by_name[name])))
     return RunMetrics({name: by_name[name] for name in ranked}, more)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from exptrack import Archive, MetricSummary
+from exptrack.metric_order import SYSTEM, is_system
 from exptrack.web.api import Handler
 from exptrack.web.page import Page
 from exptrack.web.question import Question
 
-SYSTEM = "system/"  # begins the names of what a run measures of its machine
 BEFORE_SYSTEM = "system."  # the sign before the slash
 MAX_COUNTED = 2_000  # metrics; the total of more is not told
 PIECE = 1_000
@@ -63,7 +63,7 @@ def _iterate_metrics(archive: Archive, run: str, text: str, after: str | None) -
 
 def part_of(metric: str) -> str:
     """Return the part of a run's metrics to which a name belongs."""
-    return "system" if metric.startswith(SYSTEM) else "own"
+    return "system" if is_system(metric) else "own"
 
 
 def show_events(page: Page, question: Question) -> dict[str, Any]:

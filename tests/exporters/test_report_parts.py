@@ -16,11 +16,11 @@ from exptrack.markup.elements import (
     element,
     serialize,
     visible,
-    write_duration,
     write_number,
     write_setting,
 )
 from exptrack.markup.ticks import linear_ticks, log_ticks, write_ticks
+from exptrack.times import format_duration
 from tests.web.node import STATIC, evaluate
 
 NUMBERS = [
@@ -58,7 +58,7 @@ def test_numbers_durations_and_signs_are_written_as_the_page_writes_them() -> No
     written = evaluate("format.js", "input.map((one) => [module.number(one)])", NUMBERS)
     assert [write_number(one) for one in NUMBERS] == [str(one).replace("nan", "NaN") for (one,) in written]
     spans = [0.0, 0.2, 1.0, 9.96, 10.4, 59.9, 59.96, 61.0, 3599.4, 3600.0, 86399.0, 90000.0, 1e7]
-    assert [write_duration(one) for one in spans] == evaluate("format.js", "input.map(module.duration)", spans)
+    assert [format_duration(one) for one in spans] == evaluate("format.js", "input.map(module.duration)", spans)
     texts = ["a\tb\nc", "\0\x1f\x7f\x85", "a\u202eb\u200bc\ufeff", "é 日本 🎉", "\u2066x\u2069"]
     assert [visible(one) for one in texts] == evaluate("format.js", "input.map(module.visible)", texts)
     assert visible("\ud800") == "⟨U+D800⟩"

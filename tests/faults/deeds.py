@@ -29,7 +29,7 @@ LATE = """
     exptrack.analysis.comparison exptrack.artifacts.lineage exptrack.artifacts.listing
     exptrack.tracking.recording exptrack.tracking.recorded_run
     exptrack.artifacts.restore exptrack.artifacts.retention exptrack.artifacts.store exptrack.query.details
-    exptrack.query.frames exptrack.query.ranking exptrack.query.run_query exptrack.query.views
+    exptrack.query.ranking exptrack.query.run_query exptrack.query.views
     exptrack.config.composition exptrack.portable.verification exptrack.open_pages exptrack.runs.notes
     psutil pyfastcdc sqlite_utils zstandard
 """.split()

@@ -107,7 +107,7 @@ def test_the_overview_says_what_the_study_is_and_what_it_found(study: Study) -> 
         "maximize acc",
         "tpe, seed 2, n_startup_trials 5",
         "median, n_startup_trials 3",
-        "30 trials, 1 m 30 s a session",
+        "30 trials, 1 min 30 s a session",
         f"25: {24 - pruned} complete, {pruned} pruned, 1 failed",
         f"in trial {best.number}, run {best.run_id}",
         f"optim.name = {best.params['optim.name'] or 'null'}",
@@ -159,7 +159,7 @@ def test_trials_mark_the_best_and_dim_what_was_given_up(study: Study) -> None:
 
 
 def test_a_narrow_table_of_trials_says_what_it_lost_and_a_pipe_loses_nothing(study: Study) -> None:
-    out = terminal(60)
+    out = terminal(52)
     print_trials(out, study.results())
     head, *_rest, last = shown(out).splitlines()
     assert head.split() == ["trial", "state", "acc", "run"]

@@ -1,0 +1,100 @@
+"""The command ``completion``: a script by which a shell completes words, with help beside them."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import click
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    add_completion_class,
+    get_completion_class,
+    split_arg_string,
+)
+
+from exptrack.cli.main import main
+
+MENU = "37"  # COMP_TYPE where each TAB puts the next completion into the line: it must be bare
+LEAST_HELP = 10  # characters
+QUOTED = re.compile(r"([^\w@%+=:,./~^\n-])")
+
+
+class _Bash(BashComplete):
+    """Bash with help beside several completions.
+
+    Bash prints what it is offered, and inserts what all begin with, so help may stand behind the words. It
+    cuts words at characters such as a colon, and then wants only the rest of a word.
+    """
+
+    source_template = """\
+%(complete_func)s() {
+    local type value response
+    response=$(env COMP_WORDS="${COMP_LINE:0:COMP_POINT}" COMP_TYPE="$COMP_TYPE" COLUMNS="$COLUMNS" \\
+        COMP_WORDBREAKS="$COMP_WORDBREAKS" %(complete_var)s=bash_complete "$1")
+    COMPREPLY=()
+    while IFS=',' read -r type value; do
+        if [[ $type == 'dir' ]]; then
+            compopt -o dirnames
+        elif [[ $type == 'file' ]]; then
+            compopt -o default
+        elif [[ $type == 'plain' ]]; then
+            COMPREPLY+=("$value")
+            if [[ $value == *= ]]; then compopt -o nospace; fi
+        fi
+    done <<< "$response"
+}
+
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        line = os.environ["COMP_WORDS"]
+        words = split_arg_string(line)
+        is_new = not words or line[-1:].isspace()
+        return (words[1:], "") if is_new else (words[1:-1], words[-1])
+
+    def complete(self) -> str:
+        args, incomplete = self.get_completion_args()
+        items = self.get_completions(args, incomplete)
+        breaks = os.environ.get("COMP_WORDBREAKS", "")
+        seen = max((incomplete.rfind(sign) + 1 for sign in ":=" if sign in breaks), default=0)
+        is_quoted = os.environ["COMP_WORDS"].split(" ")[-1][:1] in ("'", '"')
+        values = [item.value[seen:] for item in items]
+        if not is_quoted:
+            values = [QUOTED.sub(r"\\\1", value) for value in values]
+        if len(items) > 1 and os.environ.get("COMP_TYPE") != MENU:
+            values = _put_beside(values, items)
+        return "\n".join(f"{item.type},{value}" for item, value in zip(items, values, strict=True))
+
+
+def _put_beside(values: list[str], items: list[CompletionItem]) -> list[str]:
+    """Return values with their help behind them, as far as a line of the terminal has room."""
+    longest = max(map(len, values))
+    room = int(os.environ.get("COLUMNS") or 80) - longest - 5
+    if room < LEAST_HELP:
+        return values
+    helps = [" ".join((item.help or "").split()) for item in items]
+    return [
+        f"{value:<{longest}}  ({told if len(told) <= room else told[: room - 1] + '…'})" if told else value
+        for value, told in zip(values, helps, strict=True)
+    ]
+
+
+add_completion_class(_Bash)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that makes a shell complete words.
+
+    Besides commands and options these are runs, metrics, tags, groups, keys, artifacts and studies, each with a
+    few words beside it. Bash needs version 4.4 or newer.
+
+    Example: exptrack completion bash >> ~/.bashrc
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None, "click knows these shells"
+    click.echo(kind(main, {}, "exptrack", "_EXPTRACK_COMPLETE").source())

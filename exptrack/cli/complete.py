@@ -30,7 +30,9 @@ def complete_metric(archive: Archive, ctx: click.Context, _incomplete: str) -> I
     """Offer metrics: those of the run that is named before, else of all runs."""
     run = ctx.params.get("run")
     if run is not None:
-        logged = [(one.name, f"last {one.last:.5g}") for one in archive.show_run(run).metrics]
+        from exptrack.terminal.console import format_metric
+
+        logged = [(m.name, f"last {format_metric(m.name, m.last)}") for m in archive.show_run(run).metrics]
     else:
         found = [one for one in archive.fields() if one.kind == "metric"]
         logged = [(plain_name(one.name), _count_runs(one.runs)) for one in found]
@@ -89,13 +91,6 @@ def complete_study(archive: Archive, _ctx: click.Context, _incomplete: str) -> I
     """Offer studies."""
     for study in archive.studies():
         yield CompletionItem(study.name, help=f"{study.trials:,} trial{'s' * (study.trials != 1)}")
-
-
-@offering
-def complete_param(archive: Archive, ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
-    """Offer the params of the study that is named before."""
-    names = dict.fromkeys(name for trial in archive.trials(ctx.params["name"]) for name in trial.params)
-    return map(CompletionItem, names)
 
 
 @offering

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exptrack import Archive, SweepPlan, SweepReport, SweepTrial, TrialState, load_sweep
-from exptrack.cli.complete import complete_metric, complete_param, complete_study
+from exptrack.cli.complete import complete_key, complete_metric, complete_study
 from exptrack.cli.main import FILE, F, json_option, main, open_archive
 from exptrack.cli.output import print_csv, print_json, print_json_line, print_json_or_text
 from exptrack.cli.streams import keep_working
@@ -228,7 +228,7 @@ def list_studies(db: str | None, as_json: bool) -> None:
     "slices",
     metavar="PARAM",
     multiple=True,
-    shell_complete=complete_param,
+    shell_complete=complete_key,
     help="Draw the values over this param (repeatable).",
 )
 @click.option("--importance", is_flag=True, help="Show how much each param matters.")

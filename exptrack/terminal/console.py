@@ -12,7 +12,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -301,6 +301,11 @@ def format_number(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.5g}" if math.isfinite(value) else str(value)
+
+
+def shorten(run_id: str, ids: Mapping[str, str] | None) -> str:
+    """Return a run id as it is shown: short, if `ids` has a short one."""
+    return run_id if ids is None else ids.get(run_id, run_id)
 
 
 def format_metric(name: str, value: float | None) -> str:

@@ -146,7 +146,7 @@ def build_table(
         for place, width in enumerate(widths)
     ]
     if cells and _add_gaps(least) > out.width:
-        return _build_records([name for name, _justify in columns], cells)
+        return _build_records([name for name, _justify in columns], cells, out.width)
     room = out.width - _add_gaps(least)
     for place, (width, shown) in enumerate(zip(widths, least, strict=True)):
         added = min(width - shown, room)
@@ -272,8 +272,9 @@ def column_title(head: str) -> str:
     return head
 
 
-def _build_records(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> RenderableType:
+def _build_records(columns: Sequence[str], cells: Sequence[Sequence[Text]], width: int) -> RenderableType:
     """Build a block for each row, with a line for each column."""
+    room = max(width - max(_measure_columns(columns, [])) - GAP_CHARS, 1)
     blocks: list[RenderableType] = []
     for position, row in enumerate(cells):
         if position:
@@ -282,7 +283,7 @@ def _build_records(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> R
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for name, cell in zip(columns, row, strict=True):
-            grid.add_row(Text(safe(name), style="dim"), cell)
+            grid.add_row(Text(safe(name), style="dim"), _fold(cell, room))
         blocks.append(grid)
     return Group(*blocks)
 

@@ -151,6 +151,14 @@ def test_fish_shows_names_beside_ids_and_inserts_what_is_meant(environment: dict
     assert [word for word, _told in complete("exptrack ls --tag ph")] == ["phase:two"]
 
 
+@pytest.mark.parametrize(
+    ("line", "open_quote"),
+    [("a 'b c", True), ("a 'b c'", False), ("a \"it's", True), ("a it\\'s", False), ("a 'b' \"c\\\" d", True)],
+)
+def test_an_open_quote_is_seen(line: str, open_quote: bool) -> None:
+    assert shells.ends_in_quotes(line) is open_quote
+
+
 # What is offered
 
 
@@ -227,4 +235,5 @@ def test_bash_gets_bare_words_where_it_puts_them_into_the_line(
     assert answer("exptrack ls --tag phase:t") == ["plain,two"], "bash cuts words at the colon"
     assert answer("exptrack ls --tag phase:t", breaks=" ") == ["plain,phase:two"]
     assert answer("exptrack ls --tag it") == ["plain,it\\'s"]
+    assert answer("exptrack best 'train ") == ["plain,train loss"], "the blank is in quotes"
     assert answer("exptrack best 'train l") == ["plain,train loss"], "in quotes no blank is escaped"

@@ -238,6 +238,7 @@ def test_watch_tells_step_speed_and_what_is_left_and_when_nothing_runs(tmp_path:
             for step in range(100):
                 run.log({"val/loss": 1 / (step + 1), "lr": 0.1, "system/cpu_percent": 1.0}, step)
                 time.sleep(0.005)
+            run.flush()
             shown = on_terminal(lab, "watch", "-n", "1")
         over = on_terminal(lab, "watch", run.run_id)
     line = [line for line in shown.splitlines() if "live" in line][-1]

@@ -14,7 +14,6 @@ from click.shell_completion import CompletionItem
 
 from exptrack import Archive
 from exptrack.cli.main import complete_run, offering
-from exptrack.exporters.report_contents import plain_name
 from exptrack.metric_order import rank_metric
 
 MOST_OFFERED = 200
@@ -28,6 +27,8 @@ def _count_runs(count: int) -> str:
 @offering
 def complete_metric(archive: Archive, ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """Offer metrics: those of the run that is named before, else of all runs."""
+    from exptrack.exporters.report_contents import plain_name
+
     run = ctx.params.get("run")
     if run is not None:
         from exptrack.terminal.console import format_metric
@@ -60,6 +61,8 @@ def _offer_values(archive: Archive, field: str) -> Iterator[CompletionItem]:
 @offering
 def complete_key(archive: Archive, _ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """Offer the keys of configs."""
+    from exptrack.exporters.report_contents import plain_name
+
     for one in archive.fields():
         if one.kind == "config":
             yield CompletionItem(plain_name(one.name), help=_count_runs(one.runs))
@@ -68,6 +71,8 @@ def complete_key(archive: Archive, _ctx: click.Context, _incomplete: str) -> Ite
 @offering
 def complete_attribute(archive: Archive, _ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """Offer the keys of attributes, each with the sign that stands before a value."""
+    from exptrack.exporters.report_contents import plain_name
+
     for one in archive.fields():
         if one.kind == "attribute":
             yield CompletionItem(f"{plain_name(one.name)}=", help=_count_runs(one.runs))

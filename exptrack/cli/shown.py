@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from exptrack import Archive, RunSummary
 from exptrack.metric_order import is_system, rank_metric
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 system_option = click.option("--system", is_flag=True, help="Show what runs measured of their machine, too.")
 

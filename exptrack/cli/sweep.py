@@ -291,15 +291,18 @@ def show(
         )
 
         out = open_console()
+        # A run that was deleted has no row any more.
+        of_study = archive.runs().where("study = ?", results.info.name)
+        ids = archive.shorten_ids(of_study) if out.is_terminal else {}
         parts: list[Callable[[], None]] = []
         if trials:
-            parts.append(lambda: print_trials(out, results))
+            parts.append(lambda: print_trials(out, results, ids=ids))
         if history:
             parts.append(lambda: print_history(out, results, log=log))
         parts += [partial(print_slices, out, results, results.check_param(one), log=log) for one in slices]
         if importance:
             parts.append(lambda: print_param_importances(out, results, method, metric=metric))
-        for place, part in enumerate(parts or [lambda: print_overview(out, results, log=log)]):
+        for place, part in enumerate(parts or [lambda: print_overview(out, results, ids, log=log)]):
             if place:
                 out.print()
             part()

@@ -120,9 +120,7 @@ def print_changes(
 ) -> None:
     """Print the differences between a run and the run before it; `metrics` in their order."""
     before, after = shorten(record.previous, ids), shorten(record.run_id, ids)
-    out.print(
-        Text(f"{record.run_id} compared with {record.previous}, the run before it of the same {record.because}")
-    )
+    out.print(Text(f"{after} compared with {before}, the run before it of the same {record.because}"))
     facts: tuple[tuple[str, Sequence[FactDifference]], ...] = (
         ("Code", record.code),
         ("Data", record.data),

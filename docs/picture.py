@@ -60,7 +60,7 @@ def draw() -> str:
             record=True, file=nowhere, width=COLUMNS, force_terminal=True, color_system="truecolor"
         )
         run_command(folder, "exptrack demo exptrack.db")
-        best, other = [run["run_id"][:10] for run in json.loads(run_command(folder, f"{RANKING} --json"))][:2]
+        best, other = [run["run_id"][-4:] for run in json.loads(run_command(folder, f"{RANKING} --json"))][:2]
         for number, question in enumerate(QUESTIONS):
             command = question.format(best=best, other=other)
             if number:

@@ -24,6 +24,7 @@ from exptrack.cli.main import (
     yes_option,
 )
 from exptrack.cli.output import print_json, print_json_or_text, show_progress, show_status
+from exptrack.cli.shown import shorten_ids
 
 max_option = click.option("--max", "direction", flag_value="maximize", help="The greatest value is the best.")
 min_option = click.option("--min", "direction", flag_value="minimize", help="The least value is the best.")
@@ -363,13 +364,15 @@ def du(db: str | None, limit: int, as_json: bool) -> None:
     """
     with open_archive(db) as archive:
         found, facts = archive.storage(), archive.info()
-    if as_json:
-        print_json(found[:limit])
-        return
-    from exptrack.terminal.artifacts import print_storage
-    from exptrack.terminal.console import open_console
+        if as_json:
+            print_json(found[:limit])
+            return
+        from exptrack.terminal.artifacts import print_storage
+        from exptrack.terminal.console import open_console
 
-    print_storage(open_console(), found[:limit], len(found), facts)
+        out = open_console()
+        ids = shorten_ids(out, archive, (one.run_id for one in found[:limit]))
+    print_storage(out, found[:limit], len(found), facts, ids)
 
 
 @artifacts.command()

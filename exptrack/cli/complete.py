@@ -14,7 +14,6 @@ from click.shell_completion import CompletionItem
 
 from exptrack import Archive
 from exptrack.cli.main import complete_run, offering
-from exptrack.exporters.report_contents import plain_name
 from exptrack.metric_order import rank_metric
 
 MOST_OFFERED = 200
@@ -28,9 +27,13 @@ def _count_runs(count: int) -> str:
 @offering
 def complete_metric(archive: Archive, ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """Offer metrics: those of the run that is named before, else of all runs."""
+    from exptrack.exporters.report_contents import plain_name
+
     run = ctx.params.get("run")
     if run is not None:
-        logged = [(one.name, f"last {one.last:.5g}") for one in archive.show_run(run).metrics]
+        from exptrack.terminal.console import format_metric
+
+        logged = [(m.name, f"last {format_metric(m.name, m.last)}") for m in archive.show_run(run).metrics]
     else:
         found = [one for one in archive.fields() if one.kind == "metric"]
         logged = [(plain_name(one.name), _count_runs(one.runs)) for one in found]
@@ -58,6 +61,8 @@ def _offer_values(archive: Archive, field: str) -> Iterator[CompletionItem]:
 @offering
 def complete_key(archive: Archive, _ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """Offer the keys of configs."""
+    from exptrack.exporters.report_contents import plain_name
+
     for one in archive.fields():
         if one.kind == "config":
             yield CompletionItem(plain_name(one.name), help=_count_runs(one.runs))
@@ -66,6 +71,8 @@ def complete_key(archive: Archive, _ctx: click.Context, _incomplete: str) -> Ite
 @offering
 def complete_attribute(archive: Archive, _ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """Offer the keys of attributes, each with the sign that stands before a value."""
+    from exptrack.exporters.report_contents import plain_name
+
     for one in archive.fields():
         if one.kind == "attribute":
             yield CompletionItem(f"{plain_name(one.name)}=", help=_count_runs(one.runs))
@@ -89,13 +96,6 @@ def complete_study(archive: Archive, _ctx: click.Context, _incomplete: str) -> I
     """Offer studies."""
     for study in archive.studies():
         yield CompletionItem(study.name, help=f"{study.trials:,} trial{'s' * (study.trials != 1)}")
-
-
-@offering
-def complete_param(archive: Archive, ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
-    """Offer the params of the study that is named before."""
-    names = dict.fromkeys(name for trial in archive.trials(ctx.params["name"]) for name in trial.params)
-    return map(CompletionItem, names)
 
 
 @offering

@@ -94,7 +94,8 @@ class _Group(click.Group):
             advice = ADVICE.get(name) if ctx.parent is None else None
             if meant and advice is None:
                 advice = f"did you mean {meant[0]!r}?"
-            ctx.fail(f"there is no command {name!r}; {advice or f'{ctx.command_path} --help lists them'}")
+            listed = f"'{ctx.command_path} --help' lists them"
+            ctx.fail(f"there is no command {name!r}; {advice or listed}")
         return super().resolve_command(ctx, args)
 
 

@@ -101,9 +101,12 @@ def history(
         found = {one.summary.run_id: one for one in map(archive.show_run, (run, *others))}
         runs = [one.summary for one in found.values()]
         summaries = {run_id: {one.name: one for one in detail.metrics} for run_id, detail in found.items()}
-        known = [name for of_run in summaries.values() for name in of_run]
-        _require_metrics(list(found), known, metrics)
-        main_ones = choose_metrics(archive, runs, dict.fromkeys(known), system=system)
+        known = list(dict.fromkeys(name for of_run in summaries.values() for name in of_run))
+        main_ones = choose_metrics(archive, runs, known, system=system)
+        if not set(metrics) <= set(known):
+            for run_id, of_run in summaries.items():
+                of_run.update((one.name, one) for one in archive.list_rewound(run_id))
+        _require_metrics(summaries, metrics)
         if as_csv or as_json:
             wanted = metrics or sorted(main_ones)
             series = [
@@ -282,12 +285,13 @@ def _say_what_else(names: Sequence[str], *, known: bool) -> None:
         click.echo(f"\n{format_count(len(names), 'more metric')}, drawn if you name them: {listed}{more}")
 
 
-def _require_metrics(runs: Sequence[str], known: Sequence[str], metrics: Sequence[str]) -> None:
+def _require_metrics(summaries: Mapping[str, Mapping[str, MetricSummary]], metrics: Sequence[str]) -> None:
     """Raise MetricNotFoundError for a metric that none of these runs has logged."""
+    known = {name for of_run in summaries.values() for name in of_run}
     for metric in metrics:
         if metric not in known:
             raise MetricNotFoundError(
-                metric, f"run {', '.join(runs)}", difflib.get_close_matches(metric, known)
+                metric, f"run {', '.join(summaries)}", difflib.get_close_matches(metric, known)
             )
 
 

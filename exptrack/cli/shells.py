@@ -52,7 +52,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
     def get_completion_args(self) -> tuple[list[str], str]:
         line = os.environ["COMP_WORDS"]
         words = split_arg_string(line)
-        is_new = not words or line[-1:].isspace()
+        is_new = not words or (line[-1:].isspace() and line[-2:] != "\\ " and not ends_in_quotes(line))
         return (words[1:], "") if is_new else (words[1:-1], words[-1])
 
     def complete(self) -> str:
@@ -60,13 +60,22 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
         items = self.get_completions(args, incomplete)
         breaks = os.environ.get("COMP_WORDBREAKS", "")
         seen = max((incomplete.rfind(sign) + 1 for sign in ":=" if sign in breaks), default=0)
-        is_quoted = os.environ["COMP_WORDS"].split(" ")[-1][:1] in ("'", '"')
         values = [item.value[seen:] for item in items]
-        if not is_quoted:
+        if not ends_in_quotes(os.environ["COMP_WORDS"]):
             values = [QUOTED.sub(r"\\\1", value) for value in values]
         if len(items) > 1 and os.environ.get("COMP_TYPE") != MENU:
             values = _put_beside(values, items)
         return "\n".join(f"{item.type},{value}" for item, value in zip(items, values, strict=True))
+
+
+def ends_in_quotes(line: str) -> bool:
+    """Whether a quote is open at the end of a line.
+
+    >>> ends_in_quotes("show 'wide ne"), ends_in_quotes("show 'wide net'")
+    (True, False)
+    """
+    left = re.sub(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^'\"\\]", "", line)
+    return left[:1] in ("'", '"')
 
 
 def _put_beside(values: list[str], items: list[CompletionItem]) -> list[str]:

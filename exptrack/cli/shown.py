@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from exptrack import Archive, RunSummary
 from exptrack.metric_order import is_system, rank_metric
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MOST_COMPARED = 50  # runs whose configs are compared
 

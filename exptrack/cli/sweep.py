@@ -20,7 +20,7 @@ from exptrack import (
     TrialState,
     load_sweep,
 )
-from exptrack.cli.complete import complete_metric, complete_param, complete_study
+from exptrack.cli.complete import complete_key, complete_metric, complete_study
 from exptrack.cli.main import FILE, F, can_ask, confirm, json_option, main, open_archive, yes_option
 from exptrack.cli.output import print_csv, print_json, print_json_line, print_json_or_text, show_status
 from exptrack.cli.streams import keep_working
@@ -273,7 +273,7 @@ def list_studies(db: str | None, as_json: bool) -> None:
     "slices",
     metavar="PARAM",
     multiple=True,
-    shell_complete=complete_param,
+    shell_complete=complete_key,
     help="Draw the values over this param (repeatable).",
 )
 @click.option("--importance", is_flag=True, help="Show how much each param matters.")
@@ -336,15 +336,18 @@ def show(
         )
 
         out = open_console()
+        # A run that was deleted has no row any more.
+        of_study = archive.runs().where("study = ?", results.info.name)
+        ids = archive.shorten_ids(of_study) if out.is_terminal else {}
         parts: list[Callable[[], None]] = []
         if trials:
-            parts.append(lambda: print_trials(out, results))
+            parts.append(lambda: print_trials(out, results, ids=ids))
         if history:
             parts.append(lambda: print_history(out, results, log=log))
         parts += [partial(print_slices, out, results, results.check_param(one), log=log) for one in slices]
         if importance:
             parts.append(lambda: print_param_importances(out, results, method, metric=metric))
-        for place, part in enumerate(parts or [lambda: print_overview(out, results, log=log)]):
+        for place, part in enumerate(parts or [lambda: print_overview(out, results, ids, log=log)]):
             if place:
                 out.print()
             part()

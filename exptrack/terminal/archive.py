@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 def print_info(out: Console, record: ArchiveInfo) -> None:
     """Print the contents, sizes and versions of an archive."""
     grid = Table.grid(padding=(0, 2))
-    file_size, free_size, log_size = map(format_size, (record.file_bytes, record.free_bytes, record.wal_bytes))
+    free = f", of which {format_size(record.free_bytes)} is free" if record.free_bytes else ""
+    log = f"; write-ahead log {format_size(record.wal_bytes)}" if record.wal_bytes else ""
     by_status = ", ".join(f"{count:,} {status}" for status, count in record.runs.items())
     pairs = [
         ("file", record.path),
-        ("size", f"{file_size}, of which {free_size} is free; write-ahead log {log_size}"),
+        ("size", f"{format_size(record.file_bytes)}{free}{log}"),
         ("format", f"{record.format} (exptrack {record.library}, SQLite {record.sqlite})"),
         ("runs", f"{sum(record.runs.values()):,}" + (f" ({by_status})" if by_status else "")),
     ]

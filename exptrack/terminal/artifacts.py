@@ -19,6 +19,7 @@ from exptrack.terminal.console import (
     print_fitted,
     print_table,
     safe,
+    shorten,
 )
 
 if TYPE_CHECKING:
@@ -95,13 +96,19 @@ def print_folder(out: Console, files: Sequence[ArtifactFile]) -> None:
     )
 
 
-def print_storage(out: Console, records: Sequence[RunStorage], total: int, facts: ArchiveInfo) -> None:
+def print_storage(
+    out: Console,
+    records: Sequence[RunStorage],
+    total: int,
+    facts: ArchiveInfo,
+    ids: Mapping[str, str] | None = None,
+) -> None:
     """Print the space that the artifacts of runs take; `total` counts the runs that have any."""
     if not records:
         out.print("no artifacts")
         return
     columns: Columns = {
-        "run": ("left", [Text(r.run_id, style="bold") for r in records]),
+        "run": ("left", [Text(shorten(r.run_id, ids), style="bold") for r in records]),
         "name": ("left", [r.name or "" for r in records]),
         "artifacts": ("right", [r.artifacts for r in records]),
         "content": ("right", [format_size(r.size_bytes) for r in records]),

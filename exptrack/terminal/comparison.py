@@ -23,8 +23,9 @@ from exptrack.terminal.console import (
     print_heading,
     print_table,
     safe,
+    shorten,
 )
-from exptrack.terminal.runs import print_hidden_metrics, shorten, style_status
+from exptrack.terminal.runs import print_hidden_metrics, style_status
 
 if TYPE_CHECKING:
     from exptrack import (
@@ -119,9 +120,7 @@ def print_changes(
 ) -> None:
     """Print the differences between a run and the run before it; `metrics` in their order."""
     before, after = shorten(record.previous, ids), shorten(record.run_id, ids)
-    out.print(
-        Text(f"{record.run_id} compared with {record.previous}, the run before it of the same {record.because}")
-    )
+    out.print(Text(f"{after} compared with {before}, the run before it of the same {record.because}"))
     facts: tuple[tuple[str, Sequence[FactDifference]], ...] = (
         ("Code", record.code),
         ("Data", record.data),
@@ -194,7 +193,8 @@ def print_groups(out: Console, keys: Iterable[str], metric: str, found: Sequence
         return
     names = list(keys)
     columns = [*((key, "left") for key in names), ("runs", "right"), ("mean", "right"), ("± std", "right")]
-    columns += [("min", "right"), ("max", "right"), ("not finite", "right")]
+    odd = any(group.nan_count or group.infinite_count for group in found)
+    columns += [("min", "right"), ("max", "right"), *[("not finite", "right")] * odd]
     lost = any(group.left_out.total for group in found)
     columns += [("left out", "left")] * lost
     rows = (
@@ -202,7 +202,7 @@ def print_groups(out: Console, keys: Iterable[str], metric: str, found: Sequence
             *(format_setting(group.config[key]) if key in group.config else "" for key in names),
             group.count,
             *(format_number(value) for value in (group.mean, group.std, group.min, group.max)),
-            group.nan_count + group.infinite_count or "",
+            *[group.nan_count + group.infinite_count or ""] * odd,
             *[str(group.left_out) if group.left_out.total else ""] * lost,
         ]
         for group in found
@@ -223,14 +223,15 @@ def print_importances(out: Console, metric: str, found: Sequence[Importance], me
         return
     out.print(Text(f"importance for {metric}, by {method}", style="bold"))
     most = max(one.importance for one in found)
-    columns = [("key", "left"), ("importance", "right"), ("", "left"), ("correlation", "right")]
+    signed = any(one.correlation is not None for one in found)
+    columns = [("key", "left"), ("importance", "right"), ("", "whole"), *[("correlation", "right")] * signed]
     columns += [("values", "right"), ("runs", "right")]
     rows = (
         [
             one.key,
             format_number(one.importance),
             "█" * round(BAR_CHARS * max(one.importance, 0) / most if most > 0 else 0),
-            "" if one.correlation is None else f"{one.correlation:+.2f}",
+            *["" if one.correlation is None else f"{one.correlation:+.2f}"] * signed,
             one.values,
             one.runs,
         ]

@@ -12,7 +12,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -147,7 +147,7 @@ def build_table(
         for place, width in enumerate(widths)
     ]
     if cells and _add_gaps(least) > out.width:
-        return _build_records([name for name, _justify in columns], cells)
+        return _build_records([name for name, _justify in columns], cells, out.width)
     room = out.width - _add_gaps(least)
     for place, (width, shown) in enumerate(zip(widths, least, strict=True)):
         added = min(width - shown, room)
@@ -273,8 +273,9 @@ def column_title(head: str) -> str:
     return head
 
 
-def _build_records(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> RenderableType:
+def _build_records(columns: Sequence[str], cells: Sequence[Sequence[Text]], width: int) -> RenderableType:
     """Build a block for each row, with a line for each column."""
+    room = max(width - max(_measure_columns(columns, [])) - GAP_CHARS, 1)
     blocks: list[RenderableType] = []
     for position, row in enumerate(cells):
         if position:
@@ -283,7 +284,7 @@ def _build_records(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> R
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for name, cell in zip(columns, row, strict=True):
-            grid.add_row(Text(safe(name), style="dim"), cell)
+            grid.add_row(Text(safe(name), style="dim"), _fold(cell, room))
         blocks.append(grid)
     return Group(*blocks)
 
@@ -302,6 +303,11 @@ def format_number(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.5g}" if math.isfinite(value) else str(value)
+
+
+def shorten(run_id: str, ids: Mapping[str, str] | None) -> str:
+    """Return a run id as it is shown: short, if `ids` has a short one."""
+    return run_id if ids is None else ids.get(run_id, run_id)
 
 
 def format_metric(name: str, value: float | None) -> str:

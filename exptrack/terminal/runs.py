@@ -28,6 +28,7 @@ from exptrack.terminal.console import (
     print_heading,
     print_table,
     safe,
+    shorten,
 )
 from exptrack.times import format_duration
 
@@ -96,11 +97,6 @@ def print_runs(
         option="--columns",
         unlisted=len(others[MOST_METRIC_COLUMNS:]),
     )
-
-
-def shorten(run_id: str, ids: Mapping[str, str] | None) -> str:
-    """Return a run id as it is shown: short, if `ids` has a short one."""
-    return run_id if ids is None else ids.get(run_id, run_id)
 
 
 def _name_column(field: str) -> str:

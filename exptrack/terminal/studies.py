@@ -29,6 +29,7 @@ from exptrack.terminal.console import (
     print_heading,
     print_table,
     safe,
+    shorten,
 )
 from exptrack.times import format_duration
 
@@ -72,13 +73,15 @@ def print_studies(out: Console, found: Sequence[StudyInfo]) -> None:
     print_fitted(out, columns, least, folded="objective")
 
 
-def print_overview(out: Console, results: StudyResults, *, log: bool = False) -> None:
+def print_overview(
+    out: Console, results: StudyResults, ids: Mapping[str, str] | None = None, *, log: bool = False
+) -> None:
     """Print the facts of a study, then its history and the importance of its params once it has values.
 
     Importance is measured by the usual method. With several objectives it is the importance for all of them
     together.
     """
-    print_facts(out, results)
+    print_facts(out, results, ids)
     if not any(trial.values for trial in results.trials):
         return
     out.print()
@@ -91,7 +94,7 @@ def print_overview(out: Console, results: StudyResults, *, log: bool = False) ->
         out.print(Text(safe(error), style="dim"))
 
 
-def print_facts(out: Console, results: StudyResults) -> None:
+def print_facts(out: Console, results: StudyResults, ids: Mapping[str, str] | None = None) -> None:
     """Print the settings of a study, its progress and its best trial or Pareto front."""
     info = results.info
     settings = info.settings
@@ -106,7 +109,7 @@ def print_facts(out: Console, results: StudyResults) -> None:
     ]
     best = results.best
     if best is not None:
-        run = f", run {best.run_id}" if best.run_id else ""
+        run = f", run {shorten(best.run_id, ids)}" if best.run_id else ""
         pairs += [
             ("best", f"{format_number(best.value)} in trial {best.number}{run}"),
             ("params", _params(best)),
@@ -129,7 +132,7 @@ def print_facts(out: Console, results: StudyResults) -> None:
         more = f", the first {len(shown)}" if len(front) > len(shown) else ""
         print_heading(out, f"Pareto front: {len(front):,} trials that no other trial dominates{more}")
         if shown:
-            print_trials(out, results, shown)
+            print_trials(out, results, shown, ids)
 
 
 def describe_plan(plan: SweepPlan) -> str:
@@ -191,7 +194,12 @@ def _setting(value: object) -> str:
 # Trials
 
 
-def print_trials(out: Console, results: StudyResults, found: Sequence[TrialRecord] | None = None) -> None:
+def print_trials(
+    out: Console,
+    results: StudyResults,
+    found: Sequence[TrialRecord] | None = None,
+    ids: Mapping[str, str] | None = None,
+) -> None:
     """Print a line for each trial (by default all), with its params; mark the best and dim the pruned."""
     shown = results.trials if found is None else found
     if not shown:
@@ -213,7 +221,7 @@ def print_trials(out: Console, results: StudyResults, found: Sequence[TrialRecor
         right = all(type(value) in (int, float) for value in settings if value != "")
         cells = [_clipped(out, value if value == "" else _setting(value)) for value in settings]
         rows[heads[name]] = ("right" if right else "left", cells)
-    rows["run"] = ("left", [trial.run_id or "" for trial in shown])
+    rows["run"] = ("left", [shorten(trial.run_id or "", ids) for trial in shown])
     if any(trial.reason for trial in shown):
         rows["reason"] = ("left", [_clipped(out, trial.reason or "") for trial in shown])
     rows = {head: (justify, _dimmed(cells, shown, best)) for head, (justify, cells) in rows.items()}

@@ -9,8 +9,8 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from exptrack.records import RunStatus, RunSummary
-from exptrack.terminal.console import Columns, build_fitted, format_age
-from exptrack.terminal.runs import shorten, style_status
+from exptrack.terminal.console import Columns, build_fitted, format_age, shorten
+from exptrack.terminal.runs import style_status
 from exptrack.times import format_duration
 
 

@@ -29,9 +29,9 @@ from exptrack.tui.strips import fit, make_strip
 SIGNS = {"running": "»", "completed": "✓", "failed": "✗", "interrupted": "!", "pruned": "-"}
 KEPT_ROWS = 5_000
 AHEAD = 50  # rows that are read around the screen
-SIGNS_WIDTH, AGE_WIDTH, TOOK_WIDTH, VALUE_WIDTH = 4, 5, 10, 9
+SIGNS_WIDTH, AGE_WIDTH, TOOK_WIDTH, VALUE_WIDTH = 4, 5, 12, 9
 LEAST_NAME = 12
-LEAST_FOR_TOOK = 44
+LEAST_FOR_TOOK = 46
 
 
 class RunList(ScrollView, can_focus=True):

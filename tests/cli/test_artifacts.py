@@ -256,7 +256,7 @@ def test_show_gives_a_name_one_line_however_many_versions_it_has(lab: Lab) -> No
     line = next(line for line in shown.splitlines() if line.startswith("samples/text"))
     assert line.split()[1:7] == ["12", "text", "11", "10", "B", "12"]
     assert shown.count("samples/text") == 1
-    assert "14 in a row, the last: name=data" in shown
+    assert "14 in a row, the last: name: data" in shown
     assert len(lab.json("show", lab.run)["artifacts"]) == 14
 
 
@@ -360,7 +360,7 @@ def test_alias_names_a_version_that_other_commands_take(lab: Lab, tmp_path: Path
     assert "\\x1b[31m one" in lab.call("artifacts", "ls", lab.run).stdout
     gone = lab.json("artifacts", "alias", lab.run, "w.bin", "prod", "--remove")
     assert gone == {"run_id": lab.run, "name": "w.bin", "alias": "prod", "version": None}
-    assert "name=w.bin, alias=prod, version=null" in lab.call("show", lab.run).stdout
+    assert "name: w.bin; alias: prod; version: null" in lab.call("show", lab.run).stdout
     assert lab.json("artifacts", "alias", lab.run, "w.bin", "prod")["version"] == 1
     assert lab.call("artifacts", "alias", lab.run, "w.bin", "v1").exit_code == 50
     assert lab.call("artifacts", "alias", lab.run, "w.bin", "x", "--remove").exit_code == 33

@@ -176,19 +176,33 @@ def test_ctrl_c_exits_130_without_words(lab: Path, monkeypatch: pytest.MonkeyPat
     assert call(lab, "ls").exit_code == 130
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_prints_a_script(shell: str) -> None:
-    assert "_EXPTRACK_COMPLETE" in call(None, "completion", shell).stdout
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [("list", "ls"), ("runs", "ls"), ("delete", "rm"), ("remove", "rm"), ("plot", "history"), ("query", "sql")],
+)
+def test_words_of_other_tools_mean_a_command_and_are_not_listed(word: str, command: str) -> None:
+    meant = call(None, command, "--help").stdout.partition("\n")[2]
+    assert call(None, word, "--help").stdout.partition("\n")[2] == meant
+    assert word not in main.commands
+    assert call(None, "sweep", "list", "--help").exit_code == 0, "in groups too"
 
 
-def test_run_ids_complete_and_errors_complete_to_nothing(lab: Path, tmp_path: Path) -> None:
-    run = ids(lab)[0]
-    parameter = main.commands["show"].params[0]
-    for db, expected in ((lab, [run]), (tmp_path / "none.db", [])):
-        ctx = click.Context(main)
-        ctx.params["db"] = str(db)
-        child = click.Context(main.commands["show"], parent=ctx)
-        assert [item.value for item in parameter.shell_complete(child, run)] == expected
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["histroy"], "did you mean 'history'?"),
+        (["delet"], "did you mean 'rm'?"),
+        (["export"], "'extract' copies runs to an archive, 'report' makes a page"),
+        (["import"], "'merge' brings other archives into one"),
+        (["frobnicate"], "'main --help' lists them"),
+        (["sweep", "histroy"], "'main sweep --help' lists them"),
+        (["sweep", "sow"], "did you mean 'show'?"),
+    ],
+)
+def test_an_unknown_command_names_what_may_be_meant(words: list[str], said: str) -> None:
+    done = call(None, *words)
+    assert done.exit_code == 2
+    assert f"there is no command '{words[-1]}'; {said}" in " ".join(done.stderr.split())
 
 
 def test_a_reader_that_leaves_early_is_no_error(lab: Path) -> None:

@@ -8,15 +8,19 @@ import json
 import math
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import exptrack
 from exptrack import Archive
+from exptrack.cli.watch import Pace
 from tests.cli.calls import asked, call
 
 ROOT = Path(exptrack.__file__).parent.parent
@@ -53,8 +57,9 @@ def test_history_draws_every_metric_with_every_run_in_its_legend(lr_lab: Path) -
     shown = call(lr_lab, "history", second[:14], "loss", "val/acc", "--with", first).stdout
     lines = shown.splitlines()
     assert [line for line in lines if line in ("loss", "val/acc")] == ["loss", "val/acc"]
-    assert lines.count(f"a {second} run2  without 20 NaN") == 1
-    assert lines.count(f"b {first} run1") == 2
+    assert lines.count(f"a run2 ({second})  best 0.15 at step 19, last nan  without 20 NaN") == 1
+    assert lines.count(f"b run1 ({first})  best 0.05 at step 39, last 0.05") == 1
+    assert lines.count(f"b run1 ({first})  best 0.49 at step 39, last 0.49") == 1
     assert "\x1b" not in shown
     assert max(map(len, lines)) <= 100
     assert any("│" in line and "a" in line and "b" in line for line in lines)
@@ -82,6 +87,42 @@ def test_history_says_what_cannot_be_drawn(tmp_path: Path) -> None:
             assert "└" in call(path, "history", run.run_id, name, *options).stdout
     for words in (["show", run.run_id], ["watch", run.run_id, "--looks", "1"]):
         assert "late" in call(path, *words, env={"COLUMNS": "20"}).stdout
+
+
+def test_history_without_a_metric_draws_the_main_ones_and_names_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive:
+        with archive.start_run(name="wide") as run:
+            names = ["lr", "train/loss", "val/loss", "val/acc", "epoch", "test/f1", "system/cpu_percent"]
+            for step in range(5):
+                run.log({name: float(step) for name in names}, step)
+        with archive.start_run(name="empty"):
+            pass
+    shown = call(path, "history", "wide").stdout
+    assert [line for line in shown.splitlines() if line in names] == [
+        "test/f1",
+        "val/acc",
+        "val/loss",
+        "train/loss",
+    ]
+    assert shown.endswith("\n2 more metrics, drawn if you name them: epoch, lr\n")
+    assert "best 0 at step 0, last 4" in shown, "less loss is better"
+    assert "best 4 at step 4, last 4" in shown, "more accuracy is better"
+    assert "0 to 4, last 4" in call(path, "history", "wide", "lr").stdout, "nothing tells what is better"
+    assert "3 more metrics" in call(path, "history", "wide", "--system").stdout
+    assert call(path, "history", "empty").stdout == "the run has no metrics\n"
+
+
+def test_history_smooths_and_cuts(lr_lab: Path) -> None:
+    def labels(*words: str) -> list[float]:
+        shown = call(lr_lab, "history", "run0", "loss", *words).stdout
+        return [float(line.split("│")[0]) for line in shown.splitlines() if re.match(r" *[\d.e-]+ │", line)]
+
+    rough, smooth, cut = labels(), labels("--smooth", "10"), labels("--y", "0.1:0.5")
+    assert (rough[0], cut[0], cut[-1]) == (1.0, 0.5, 0.1)
+    assert smooth[-1] > rough[-1], "a mean that remembers greater values"
+    assert "loss, smoothed over 10 steps" in call(lr_lab, "history", "run0", "loss", "--smooth", "10").stdout
+    assert "nothing" not in call(lr_lab, "history", "run0", "loss", "--y", "1e-3:2", "--log").stdout
 
 
 def test_history_of_a_metric_that_was_not_logged_is_an_error(lr_lab: Path) -> None:
@@ -147,7 +188,7 @@ def test_watch_draws_a_live_table_and_ends_at_ctrl_c(lr_lab: Path) -> None:
     os.close(follower)
     shown = b""
     try:
-        while not all(word.encode() in shown for word in (run, "▁", "└")):
+        while not all(word.encode() in shown for word in ("live", "▁", "└")):
             shown += os.read(leader, 65536)
         watching.send_signal(signal.SIGINT)
         while more := os.read(leader, 65536):
@@ -160,5 +201,91 @@ def test_watch_draws_a_live_table_and_ends_at_ctrl_c(lr_lab: Path) -> None:
         process.communicate()
         os.close(leader)
     assert (watching.returncode, errors) == (0, b"")
-    for word in (run, "running", "live", "loss", "▁", "└"):
+    for word in (run[-4:], "running", "live", "loss", "▁", "└", "/s"):
         assert word in shown.decode(errors="replace")
+
+
+def on_terminal(db: Path, *words: str) -> str:
+    """What a command prints on a terminal of 80 columns, without the signs that move the cursor."""
+    leader, follower = pty.openpty()
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "TERM": "xterm-256color",
+        "COLUMNS": "80",
+        "LINES": "40",
+    }
+    command = [sys.executable, "-c", WATCH, "--db", str(db), *words]
+    process = subprocess.Popen(command, stdout=follower, stderr=subprocess.PIPE, env=environment)
+    os.close(follower)
+    shown = b""
+    try:
+        while more := os.read(leader, 65536):
+            shown += more
+    except OSError:
+        shown += b"\n"  # so a terminal tells that the other end has gone
+    finally:
+        errors = process.communicate(timeout=60)[1]
+        os.close(leader)
+    assert (process.returncode, errors) == (0, b"")
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+
+
+def test_watch_tells_step_speed_and_what_is_left_and_when_nothing_runs(tmp_path: Path) -> None:
+    lab = tmp_path / "lab.db"
+    with Archive(lab) as archive:
+        assert "no run is running; this waits for one" in on_terminal(lab, "watch", "-n", "1")
+        with archive.start_run({"optim": {"max_steps": 2_000}}, name="live") as run:
+            for step in range(100):
+                run.log({"val/loss": 1 / (step + 1), "lr": 0.1, "system/cpu_percent": 1.0}, step)
+                time.sleep(0.005)
+            run.flush()
+            shown = on_terminal(lab, "watch", "-n", "1")
+        over = on_terminal(lab, "watch", run.run_id)
+    line = [line for line in shown.splitlines() if "live" in line][-1]
+    assert re.search(r"99 of 2,000  +\d+/s  +~\d+ s  +0\.01 █[▁▂▃▄▅▆▇]+", line), shown
+    assert "system/" not in shown
+    assert "running any more" not in shown
+    assert "no run is running any more" in over
+    assert "~" not in over
+    full = on_terminal(lab, "watch", run.run_id, "--system", "--metric", "system/cpu_percent")
+    assert "1 %" in full
+
+
+def points(steps: list[int], seconds: float = 1.0, values: list[float] | None = None) -> dict[str, list[float]]:
+    times = [seconds * place for place in range(len(steps))]
+    return {"step": list(steps), "time_s": times, "value": values or [0.0] * len(steps)}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"max_steps": 101}, (10, 101, 1.0, 90.0)),
+        ({"a": {"TOTAL_STEPS": 101}, "epochs": 3}, (10, 101, 1.0, 90.0)),
+        ({"epochs": 20}, (10, 20, 1.0, 9.0)),
+        ({"epochs": 5}, (10, None, 1.0, None)),  # these steps are no epochs
+        ({"max_steps": 5}, (10, None, 1.0, None)),  # it went on
+        ({"max_steps": 50, "other": {"steps": 60}}, (10, None, 1.0, None)),  # which of them is not known
+        ({"max_steps": "many", "epochs": True}, (10, None, 1.0, None)),
+        ({}, (10, None, 1.0, None)),
+    ],
+)
+def test_what_is_left_follows_from_the_config_and_the_speed(
+    config: dict[str, Any], expected: tuple[object, ...]
+) -> None:
+    pace = Pace(config)
+    assert pace.read() == (None, None, None, None)
+    pace.take("loss", points(list(range(11))))
+    pace.take("system/cpu_percent", points(list(range(500))))
+    assert pace.read() == expected
+
+
+def test_a_metric_of_epochs_tells_what_is_left_and_the_last_minute_how_fast() -> None:
+    pace = Pace({"epochs": 10})
+    pace.take("epoch", points(list(range(0, 500, 100)), 10.0, [0.0, 0.5, 1.0, 1.5, 2.0]))
+    assert pace.read() == (400, None, 10.0, 160.0)
+    slower = points(list(range(400, 800)), 1.0)
+    pace.take("loss", slower | {"time_s": [40.0 + place for place in range(400)]})
+    assert pace.read().speed == 1.0
+    once = Pace({"max_steps": 10})
+    once.take("loss", points([3]))
+    assert once.read() == (3, 10, None, None)

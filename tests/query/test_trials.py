@@ -16,7 +16,8 @@ from exptrack.cli import main
 from exptrack.records import TrialState
 from exptrack.runs.identity import new_run_id
 from exptrack.terminal.console import open_console
-from exptrack.terminal.runs import STATUS_STYLES, build_live_table
+from exptrack.terminal.runs import STATUS_STYLES
+from exptrack.terminal.watching import build_live_table
 from tests.changes import altering
 
 NOW = "2026-01-01 00:00:00.000000"
@@ -334,7 +335,7 @@ def test_tables_show_a_pruned_run_as_pruned(lab: Archive) -> None:
 def test_a_live_table_shows_a_pruned_run_as_pruned(lab: Archive) -> None:
     out = open_console()
     with out.capture() as capture:
-        out.print(build_live_table([named(lab, "run1"), named(lab, "run0")], [], {}))
+        out.print(build_live_table(out, [named(lab, "run1"), named(lab, "run0")], {}, [], {}))
     lines = [line.split() for line in capture.get().splitlines() if "run0" in line or "run1" in line]
     assert [words[1:3] for words in lines] == [["pruned", "run1"], ["completed", "run0"]]
 

@@ -17,6 +17,7 @@ from exptrack import (
     RunNotFoundError,
     Study,
 )
+from tests.changes import altering
 
 BEGIN = datetime(2026, 1, 1)
 
@@ -167,3 +168,33 @@ def test_a_run_in_the_trash_is_meant_where_it_is_sought(tmp_path: Path) -> None:
         assert len(archive.list_runs()) == 2
         with pytest.raises(AmbiguousRunError):
             archive.show_run("same")
+
+
+def test_a_short_id_means_its_run_alone(tmp_path: Path) -> None:
+    """Ends that are alike, a name that is an end, and one that begins an id, make an id longer."""
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.record_runs([RecordedRun({}, BEGIN + timedelta(seconds=number)) for number in range(5)])
+        ids = [run.run_id for run in archive.list_runs()]
+        with altering(archive._connection):
+            for run_id, end in zip(
+                ids, ("aaaabcde", "zaaabcde", "qqqqqqqq", "00001111", "wwwwwwww"), strict=True
+            ):
+                new = f"1m8k7000{end}"
+                archive._connection.execute("UPDATE run SET run_id = ? WHERE run_id = ?", (new, run_id))
+            archive._connection.execute("UPDATE run SET run_id = '1111700000000000' WHERE run_id LIKE '%wwww'")
+            archive._connection.execute("UPDATE run SET name = 'qqqq' WHERE run_id LIKE '%1111'")
+        found = archive.shorten_ids(archive.runs())
+        assert {run_id[8:]: short for run_id, short in found.items()} == {
+            "aaaabcde": "aaaabcde",
+            "zaaabcde": "zaaabcde",
+            "qqqqqqqq": "qqqqq",
+            "00001111": "01111",
+            "00000000": "0000",
+        }
+        for run_id, short in found.items():
+            assert archive.get_run(short).run_id == run_id
+        archive.trash_run("1111700000000000")
+        assert archive.shorten_ids("1m8k700000001111") == {"1m8k700000001111": "01111"}, "the trash counts"
+        assert archive.shorten_ids([]) == {}
+        with pytest.raises(RunNotFoundError):
+            archive.shorten_ids(["nosuch"])

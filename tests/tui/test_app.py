@@ -219,7 +219,7 @@ def test_a_chart_is_enlarged_read_and_zoomed(lab: Path, size: tuple[int, int]) -
         await driver.press("0", "y")
         await driver.see("(log)")
         await driver.press("x")
-        await driver.see("by time", "since the start", "33 m 10 s")
+        await driver.see("by time", "since the start", "33 min 10 s")
         await driver.press("escape")
         await driver.miss("step 995")
 

@@ -246,7 +246,9 @@ def best(
     form: str | None,
     as_json: bool,
 ) -> None:
-    """Rank completed runs by a metric, with the config keys in which they differ.
+    """Rank completed runs by a metric.
+
+    The table shows the config keys in which they differ, too.
 
     METRIC is a name, or a field as in filters: loss, metrics.loss, metrics.loss.min. NaN and the infinities are
     left out. Of equal runs, the one stored first wins. Pruned trials are left out unless FILTER mentions
@@ -297,7 +299,9 @@ def top(
     form: str | None,
     as_json: bool,
 ) -> None:
-    """Rank runs of every status by any field, with the config keys in which they differ.
+    """Rank runs of every status by any field.
+
+    The table shows the config keys in which they differ, too.
 
     The greatest value comes first. Runs without a value, or with NaN, are left out.
 

@@ -16,6 +16,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from exptrack import Buckets, __version__
+from exptrack.amounts import format_duration
 from exptrack.curve_points import read_means
 from exptrack.exporters.report_contents import Contents, MetricReport, MetricValues, RunRow, plain_name
 from exptrack.exporters.report_media import Media, draw_media
@@ -41,7 +42,6 @@ from exptrack.markup.parts import (
     section,
     setting_cell,
 )
-from exptrack.times import format_duration
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 BETTER = {"min": "lower is better", "max": "higher is better"}

@@ -17,6 +17,7 @@ from itertools import count, islice
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, tostring
 
+from exptrack.amounts import format_duration, format_size
 from exptrack.errors import ExptrackError
 from exptrack.markup.chart import Buckets, choose_looks, draw_chart, draw_swatch
 from exptrack.markup.elements import (
@@ -29,8 +30,6 @@ from exptrack.markup.elements import (
 )
 from exptrack.markup.parts import SIGNS, head, isolate, number_cell, paragraph
 from exptrack.record_fields import fields_of
-from exptrack.sizes import format_size
-from exptrack.times import format_duration
 
 MOST_ROWS = 20
 MOST_COLUMNS = 12

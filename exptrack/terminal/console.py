@@ -33,9 +33,9 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from exptrack.sizes import format_size as format_size
+from exptrack.amounts import format_duration
+from exptrack.amounts import format_size as format_size
 from exptrack.terminal.ascii import spell_out
-from exptrack.times import format_duration
 
 PIPED_WIDTH = 100_000
 LEAST_WRAPPED = 16  # a column whose words are folded is not made narrower than this

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from exptrack.amounts import format_duration
 from exptrack.keypath import join_path
 from exptrack.records import ConfigSource, Event, MetricSummary, RunStatus, RunSummary, TrialState
 from exptrack.terminal.artifacts import print_artifacts, shorten_digest, shorten_hash
@@ -30,7 +31,6 @@ from exptrack.terminal.console import (
     safe,
     shorten,
 )
-from exptrack.times import format_duration
 
 if TYPE_CHECKING:
     from exptrack import RunDetail, TrashedRun

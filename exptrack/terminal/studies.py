@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from exptrack.amounts import format_duration
 from exptrack.errors import InvalidValueError, MissingPackageError
 from exptrack.records import TrialState
 from exptrack.terminal.charts import Layer, chart_width, draw_points
@@ -31,7 +32,6 @@ from exptrack.terminal.console import (
     safe,
     shorten,
 )
-from exptrack.times import format_duration
 
 if TYPE_CHECKING:
     from exptrack import StudyInfo, StudyResults, SweepPlan, TrialRecord

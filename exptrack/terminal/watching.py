@@ -8,10 +8,10 @@ from typing import NamedTuple
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from exptrack.amounts import format_duration
 from exptrack.records import RunStatus, RunSummary
 from exptrack.terminal.console import Columns, build_fitted, format_age, shorten
 from exptrack.terminal.runs import style_status
-from exptrack.times import format_duration
 
 
 class Progress(NamedTuple):

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exptrack import Artifact, Event, RunComparison, RunConfig
+from exptrack.amounts import format_duration
 from exptrack.directions import guess_direction
 from exptrack.terminal.artifacts import print_artifacts
 from exptrack.terminal.comparison import print_comparison, print_config_differences
@@ -27,7 +28,6 @@ from exptrack.terminal.console import (
     safe,
 )
 from exptrack.terminal.runs import SHOWN_DIGITS, print_config, print_events, style_status
-from exptrack.times import format_duration
 from exptrack.tui.reading import RunMetrics, RunPage
 
 STAR = "★"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
+from exptrack.amounts import format_duration
 from exptrack.markup.ticks import linear_ticks, log_ticks, write_ticks
 from exptrack.terminal.charts import (
     DOTS_ACROSS,
@@ -25,7 +26,6 @@ from exptrack.terminal.charts import (
     share_of,
 )
 from exptrack.terminal.console import safe
-from exptrack.times import format_duration
 
 if TYPE_CHECKING:
     from exptrack import Buckets

@@ -18,10 +18,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from exptrack.amounts import format_duration
 from exptrack.exporters.report_contents import plain_name
 from exptrack.terminal.console import format_age, format_number, format_setting
 from exptrack.terminal.runs import STATUS_STYLES
-from exptrack.times import format_duration
 from exptrack.tui.marks import Marks
 from exptrack.tui.reading import FirstRuns, ListedRun
 from exptrack.tui.strips import fit, make_strip

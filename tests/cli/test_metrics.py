@@ -242,7 +242,7 @@ def test_watch_tells_step_speed_and_what_is_left_and_when_nothing_runs(tmp_path:
             shown = on_terminal(lab, "watch", "-n", "1")
         over = on_terminal(lab, "watch", run.run_id)
     line = [line for line in shown.splitlines() if "live" in line][-1]
-    assert re.search(r"99 of 2,000  +\d+/s  +~\d+ s  +0\.01 █[▁▂▃▄▅▆▇]+", line), shown
+    assert re.search(r"99 of 2,000  +\d+/s  +~\d+(\.\d)? s  +0\.01 █[▁▂▃▄▅▆▇]+", line), shown
     assert "system/" not in shown
     assert "running any more" not in shown
     assert "no run is running any more" in over

@@ -221,7 +221,7 @@ def test_a_real_search_prunes_finds_a_good_model_and_keeps_every_trial_as_a_run(
     assert len(lines) == 9
     assert lines[0] == (
         "digits: sampler random, seed 4; pruner median, n_startup_trials 2 (for scripts that ask it); 7 trials,"
-        " 5 m 00 s a session; 2 at a time"
+        " 5 min 00 s a session; 2 at a time"
     )
     assert sorted(line.split()[0] for line in lines[1:8]) == [f"#{number}" for number in range(7)]
     assert lines[8].startswith(f"digits: {study.counts[TrialState.COMPLETE]} complete, ")

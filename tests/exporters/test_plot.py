@@ -11,11 +11,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from exptrack.exporters.report_chart import BOTTOM, TOP
 
 from exptrack import Archive
 from exptrack.curve_points import smooth_means
 from exptrack.exporters.plot import read_style
+from exptrack.markup.chart import BOTTOM, TOP
 from tests.cli.calls import asked, call
 from tests.web.node import evaluate
 

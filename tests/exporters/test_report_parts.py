@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exptrack.amounts import format_duration
 from exptrack.exporters.report_contents import is_seed, plain_name
 from exptrack.exporters.report_media import find_confusion
 from exptrack.markup.chart import choose_looks, is_logarithmic
@@ -20,7 +21,6 @@ from exptrack.markup.elements import (
     write_setting,
 )
 from exptrack.markup.ticks import linear_ticks, log_ticks, write_ticks
-from exptrack.times import format_duration
 from tests.web.node import STATIC, evaluate
 
 NUMBERS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -143,9 +144,15 @@ def print_changes(
 
 
 def _fact_row(one: FactDifference) -> list[object]:
-    shown_a = "" if one.change == "added" else shorten_digest(str(format_setting(one.a)))
-    shown_b = "" if one.change == "removed" else shorten_digest(str(format_setting(one.b)))
+    shown_a = "" if one.change == "added" else _write_fact(one.name, one.a)
+    shown_b = "" if one.change == "removed" else _write_fact(one.name, one.b)
     return [one.name, shown_a, shown_b, Text(one.change, style=CHANGE_STYLES[one.change])]
+
+
+def _write_fact(name: str, value: object) -> str:
+    if name == "command" and isinstance(value, list):
+        return shlex.join(map(str, value))
+    return shorten_digest(str(format_setting(value)))
 
 
 def print_config_differences(

@@ -175,7 +175,9 @@ def _fold(cell: Text, width: int) -> Text:
         line = cell.copy()
         line.truncate(width)
         found = [one for one in BREAKS.finditer(line.plain) if one.end() > len(line) // 2]
-        ends = [one.end() for one in found if " " in one[0]] or [one.end() for one in found]
+        # Behind the last blank itself: the signs after it begin the next word, as those of an option do.
+        blanks = [one.start() + one[0].rindex(" ") + 1 for one in found if " " in one[0]]
+        ends = blanks or [one.end() for one in found]
         lines.append(cell[: ends[-1] if ends else max(len(line), 1)])
         cell = cell[len(lines[-1]) :]
     return Text("\n").join([*lines, cell]) if lines else cell

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from exptrack import Archive
@@ -60,6 +62,17 @@ def test_changes_names_the_run_before_and_what_is_different(seeds_lab: Path) -> 
     assert asked(seeds_lab, "changes", found[3])["previous"] == found[2]
     assert "no earlier run" in call(seeds_lab, "changes", found[0]).stdout
     assert asked(seeds_lab, "changes", found[0]) is None
+
+
+def test_changes_write_a_command_as_a_shell_reads_it(tmp_path: Path) -> None:
+    db = tmp_path / "lab.db"
+    script = "import exptrack; exptrack.Archive('lab.db').start_run().complete()"
+    (tmp_path / "train.py").write_text(script, encoding="utf-8")
+    for words in (["--lr", "0.1"], ["--lr", "0.2", "--name", "a b"]):
+        subprocess.run([sys.executable, "train.py", *words], cwd=tmp_path, check=True)
+    shown = call(db, "changes", "latest").stdout
+    assert "train.py --lr 0.1" in shown
+    assert "train.py --lr 0.2 --name 'a b'" in shown
 
 
 def test_groups_give_mean_and_spread_over_seeds(seeds_lab: Path) -> None:

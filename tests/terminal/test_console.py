@@ -47,6 +47,13 @@ def test_a_name_is_folded_behind_a_sign() -> None:
     )
 
 
+def test_the_dashes_of_an_option_stay_with_its_name() -> None:
+    command = "train.py --lr 1.0 --seed 2 --batch-size 48"
+    lines = drawn(30, print_table, [("", "left"), ("command", "left")], [["x", command]])[2:]
+    words = [line.removeprefix("x").split() for line in lines]
+    assert [word for line in words for word in line] == command.split()
+
+
 def test_columns_without_room_are_told_and_all_come_back_where_that_is_not_enough() -> None:
     columns: Columns = {
         "run": ("left", [Text("0123456789")]),

@@ -181,7 +181,7 @@ def test_everything_works_by_keyboard(lab: Path, lab_server: PageServer, open_wi
     page.locator(".named li a", has_text="renamed").wait_for()
     page.keyboard.press("Escape")
     page.locator(".named").wait_for(state="detached")
-    assert "Views" in page.evaluate(FOCUSED)["name"]
+    visit.wait_to_be(True, lambda: "Views" in (page.evaluate(FOCUSED) or {"name": ""})["name"])
     page.keyboard.press("g")
     page.keyboard.press("f")
     page.locator("text=lab.db").first.wait_for()

@@ -146,8 +146,9 @@ class _Commands(_Group):
 def main(ctx: click.Context, db: str | None) -> None:
     """Query and maintain an archive: one SQLite file that holds experiments.
 
-    RUN is the id of a run, or its first characters if no other run begins with them. Commands that print
-    records take --json for programs. 'exptrack COMMAND --help' explains a command.
+    RUN is a run: its id, or as many of its first or last characters as no other id has; its name, latest,
+    best:METRIC or STUDY#NUMBER. Commands that print records take --json for programs. 'exptrack COMMAND --help'
+    explains a command.
 
     \b
       exptrack demo                     train real models into a new archive

@@ -24,7 +24,15 @@ from exptrack.plain import describe_error, plain, plain_scalar, read_items, shor
 from exptrack.shown import shown
 from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
 from exptrack.times import seconds_of
-from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text, check_whole
+from exptrack.validation import (
+    DIRECTIONS,
+    INT64_MAX,
+    INT64_MIN,
+    SHORT_DIRECTIONS,
+    check_name,
+    check_text,
+    check_whole,
+)
 
 _T = TypeVar("_T")
 Choice: TypeAlias = "str | int | float | bool | None"
@@ -151,7 +159,10 @@ class SweepPlan:
     def __post_init__(self) -> None:
         for name in ("name", "metric"):
             self._set(name, _check_part(name, check_name, getattr(self, name), name))
-        self._set("direction", _check_word(self.direction, DIRECTIONS, "direction"))
+        direction = plain(self.direction)
+        if type(direction) is str:  # what cannot be hashed would not be looked up
+            direction = SHORT_DIRECTIONS.get(direction, direction)
+        self._set("direction", _check_word(direction, DIRECTIONS, "direction"))
         self._set("reduce", _check_word(self.reduce, REDUCTIONS, "reduce"))
         _check_algorithm(self.sampler, Sampler, (*SAMPLERS, "grid"))
         if self.pruner is None:

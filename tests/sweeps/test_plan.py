@@ -23,6 +23,7 @@ def test_what_code_plans_is_checked_too() -> None:
         {"name": ""},
         {"metric": "a\nb"},
         {"direction": "up"},
+        {"direction": ["max"]},
         {"space": {}},
         {"space": {"": Dimension("int", 1, 2)}},
         {"space": {3: Dimension("int", 1, 2)}},
@@ -42,6 +43,12 @@ def test_what_code_plans_is_checked_too() -> None:
             Dimension("choice", choices=choices)  # type: ignore[arg-type]
     with pytest.raises(SweepPlanError):
         Dimension("float", 0.0, math.inf)
+
+
+def test_a_direction_may_be_short_as_elsewhere() -> None:
+    space = {"a": Dimension("int", 1, 2)}
+    assert SweepPlan("n", "m", "max", space) == SweepPlan("n", "m", "maximize", space)
+    assert SweepPlan("n", "m", "min", space).direction == "minimize"
 
 
 def test_numbers_of_numpy_become_plain_ones() -> None:

@@ -188,7 +188,7 @@ def test_a_pruner_is_a_name_or_a_map_with_options(word: str, plan: Pruner, tmp_p
             12,
             "objective must be a map of metric, direction, reduce, not 'acc'",
         ),
-        ("objective: {metric: m, direction: max}\nspace: {a: [1]}\n", 1, 35, "minimize or maximize, not 'max'"),
+        ("objective: {metric: m, direction: up}\nspace: {a: [1]}\n", 1, 35, "minimize or maximize, not 'up'"),
         ("objective: {metric: m, directon: max}\nspace: {a: [1]}\n", 1, 24, "did you mean direction?"),
         ('objective: {metric: "", direction: minimize}\nspace: {a: [1]}\n', 1, 21, "metric is empty"),
         (GOAL.replace("}", ", reduce: mean}") + "space: {a: [1]}\n", 1, 55, "last, min or max, not 'mean'"),

@@ -38,9 +38,17 @@ _WORDS_OF_ARCHIVE = {
 }
 _WORDS_OF_MODULE = {
     "exptrack.start_run(config)": "Experiment init new_run",
-    "run.log(values), of the run that exptrack.start_run() returns": (
-        "log log_artifact log_artifacts log_image log_metric log_metrics log_param log_params log_text set_tag"
+    "run.log(values), of the run that exptrack.start_run() returns": "log log_metric log_metrics",
+    "run.update_config(values), of the run that exptrack.start_run() returns": (
+        "config log_hparams log_hyperparams log_param log_params"
     ),
+    "run.artifacts.register_file(name, path), of the run that exptrack.start_run() returns": (
+        "log_artifact log_artifacts save"
+    ),
+    "run.log_image(name, image, step), of the run that exptrack.start_run() returns": "log_figure log_image",
+    "run.log_text(name, text, step), of the run that exptrack.start_run() returns": "log_text",
+    "run.add_tag(tag), of the run that exptrack.start_run() returns": "set_tag set_tags",
+    "run.metrics, of the run that exptrack.start_run() returns": "summary",
     "run.finish(), of the run that exptrack.start_run() returns": "end_run finish",
     "exptrack.start_run(config, group=name)": "create_experiment set_experiment",
     "exptrack.Archive(path)": "Api MlflowClient connect open set_tracking_uri",

@@ -184,8 +184,15 @@ def groups(
         print_json(found)
         return
     if form is not None:
-        heads = [*keys, "runs", "mean", "std", "min", "max"]
-        rows = ([*map(one.config.get, keys), one.count, one.mean, one.std, one.min, one.max] for one in found)
+        heads = [*keys, "runs", "mean", "std", "min", "max", "not_finite", "left_out"]
+        rows = (
+            [
+                *map(one.config.get, keys),
+                *(one.count, one.mean, one.std, one.min, one.max),
+                *(one.nan_count + one.infinite_count, one.left_out.total),
+            ]
+            for one in found
+        )
         print_rows(form, heads, rows)
         return
     from exptrack.terminal.comparison import print_groups, print_left_out

@@ -125,7 +125,7 @@ def complete_words(then: Complete | None = None) -> Complete:
     """Return a completion for words of which the first is a run, unless options choose runs."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        if ctx.params.get("words") or ctx.params.get("where") or ctx.params.get("named"):
+        if any(ctx.params.get(name) for name in ("words", "where", "named", "ranking")):
             return [] if then is None else then(ctx, param, incomplete)
         return complete_run(ctx, param, incomplete)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from exptrack.cli.output import print_csv, print_document
 
 # What tabulate calls each of them.
 STYLES = {"markdown": "github", "latex": "latex_booktabs"}
+MARKS = re.compile(r"[\\|<&*`~\[\]]|(?<![^\W_])_|_(?![^\W_])")  # of GitHub's Markdown, inside of a cell
 TIME = "%Y-%m-%d %H:%M"
 
 format_option = click.option(
@@ -53,6 +55,8 @@ def print_rows(form: str, heads: Sequence[str], rows: Iterable[Sequence[object]]
         colalign=["right" if is_number else "left" for is_number in numbers],
         disable_numparse=True,
     )
+    if form == "latex":  # it reads a bracket or a star behind the end of a line as an option of that
+        table = re.sub(r"^( *)(?=[\[*])", r"\1{}", table, flags=re.MULTILINE)
     print_document(table + "\n")
 
 
@@ -79,7 +83,7 @@ def _write_for_readers(value: object) -> str:
 
 
 def _escape_markdown(text: object) -> str:
-    """Escape what would end a cell, or begin markup of HTML."""
+    """Escape what would end a cell, or be a mark. An underscore inside of a word is none."""
     from exptrack.terminal.console import safe
 
-    return safe(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<")
+    return MARKS.sub(r"\\\g<0>", safe(text))

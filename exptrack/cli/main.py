@@ -41,11 +41,12 @@ SYNONYMS = {
     **dict.fromkeys(("list", "runs"), "ls"),
     **dict.fromkeys(("delete", "del", "remove"), "rm"),
     **dict.fromkeys(("plot", "chart", "curves"), "history"),
+    "mv": "rename",
     "query": "sql",
     "undelete": "restore",
 }
 ADVICE = {
-    "export": "'extract' copies runs to an archive, 'report' makes a page, --csv and --json print tables",
+    "export": "'extract' copies runs to an archive, 'report' makes a page, 'ls --format csv' prints a table",
     "import": "'merge' brings other archives into one",
     "init": "'exptrack.start_run()' makes the archive of the first run",
     "login": "an archive is a file, so there is nothing to log in to",

@@ -18,10 +18,19 @@ from exptrack import (
     RunSummary,
     Series,
 )
-from exptrack.cli.complete import complete_metric
-from exptrack.cli.main import FILE, complete_run, json_option, main, open_archive, run_argument
+from exptrack.cli.complete import complete_metric, complete_words
+from exptrack.cli.main import (
+    FILE,
+    complete_run,
+    json_option,
+    limit_option,
+    main,
+    narrow,
+    open_archive,
+    where_option,
+)
 from exptrack.cli.output import print_csv, print_json
-from exptrack.cli.shown import choose_metrics, shorten_ids, system_option
+from exptrack.cli.shown import choose_metrics, read_ranking, shorten_ids, system_option
 from exptrack.directions import guess_direction
 
 BUCKETS_A_COLUMN = 2
@@ -31,8 +40,16 @@ MOST_NAMED = 5  # of the metrics that are not drawn
 
 
 @main.command()
-@run_argument()
-@click.argument("metrics", nargs=-1, shell_complete=complete_metric)
+@click.argument("words", nargs=-1, metavar="[RUN] [METRICS]...", shell_complete=complete_words(complete_metric))
+@click.option(
+    "--best",
+    "ranking",
+    metavar="METRIC",
+    shell_complete=complete_metric,
+    help="Draw the best runs by METRIC, METRIC:min or METRIC:max, instead of RUN.",
+)
+@where_option
+@limit_option(5)
 @click.option(
     "--with",
     "others",
@@ -67,8 +84,10 @@ MOST_NAMED = 5  # of the metrics that are not drawn
 @click.pass_obj
 def history(
     db: str | None,
-    run: str,
-    metrics: Sequence[str],
+    words: Sequence[str],
+    ranking: str | None,
+    where: Sequence[str],
+    limit: int,
     others: Sequence[str],
     log: bool,
     by: str,
@@ -84,6 +103,9 @@ def history(
 ) -> None:
     """Draw metrics of runs, or print their points.
 
+    RUN may be left out: --best METRIC draws the best runs, and --where FILTER the newest that match, each at
+    most N (-n). Both draw the best that match.
+
     Without METRICS it draws the four that tell most: objectives of studies, validation and test, loss and
     accuracy. With --csv or --json it then prints all. The legend has the best value, if the name of the metric
     tells whether less or more is better.
@@ -91,14 +113,25 @@ def history(
     A smoothed line is a mean whose memory fades with the distance, as on the page. A PNG needs the extra plot.
 
     Example: exptrack history 1k3f loss val_loss --with 1k3g --log -o curves.svg
+
+    Example: exptrack history --best val_loss -n 5 val_loss
     """
     if as_csv + as_json + (output is not None) > 1:
         raise click.UsageError("give only one of --csv, --json and -o")
     y = None if span is None else _read_span(span, log)
     if output is not None:
         _check_output(output, overwrite)
+    if ranking is None and not where and not words:
+        raise click.UsageError("name a RUN, or give --best METRIC or --where FILTER")
     with open_archive(db) as archive:
-        found = {one.summary.run_id: one for one in map(archive.show_run, (run, *others))}
+        if ranking is None and not where:
+            chosen, metrics = [words[0]], words[1:]
+        else:
+            chosen, metrics = _choose_runs(archive, ranking, where, limit), words
+        found = {one.summary.run_id: one for one in map(archive.show_run, (*chosen, *others))}
+        if not found:
+            click.echo("no run matches")
+            return
         runs = [one.summary for one in found.values()]
         summaries = {run_id: {one.name: one for one in detail.metrics} for run_id, detail in found.items()}
         known = list(dict.fromkeys(name for of_run in summaries.values() for name in of_run))
@@ -124,6 +157,14 @@ def history(
         else:
             charts.draw(shown, by=by, log=log, smooth=smooth, y=y)
             _say_what_else(main_ones[MAIN_METRICS:] if not metrics else [], known=bool(known))
+
+
+def _choose_runs(archive: Archive, ranking: str | None, where: Sequence[str], limit: int) -> list[str]:
+    """Return the ids of the best runs, or of the newest, that match a filter."""
+    if ranking is None:
+        return [run.run_id for run in narrow(archive.runs(), where).limit(limit)]
+    metric, direction = read_ranking(ranking)
+    return [run.run_id for run, _value in archive.best_runs(metric, direction, limit=limit, where=where)]
 
 
 def _read_span(text: str, log: bool) -> tuple[float, float]:

@@ -38,6 +38,7 @@ from exptrack.cli.main import (
 from exptrack.cli.many import Choice, change_runs, split_words
 from exptrack.cli.output import print_json, print_json_or_text
 from exptrack.cli.shown import choose_metrics, list_differing, shorten_ids, system_option
+from exptrack.directions import guess_direction
 
 if TYPE_CHECKING:
     from exptrack import RunQuery
@@ -250,6 +251,9 @@ def best(
 
     The table shows the config keys in which they differ, too.
 
+    Without --max and --min, the name of the metric tells whether less or more is better: less of a loss, more
+    of an accuracy.
+
     METRIC is a name, or a field as in filters: loss, metrics.loss, metrics.loss.min. NaN and the infinities are
     left out. Of equal runs, the one stored first wins. Pruned trials are left out unless FILTER mentions
     trial.state or status = pruned. The last line says how many runs were left out.
@@ -257,8 +261,9 @@ def best(
     Example: exptrack best val_accuracy --max
     """
     check_form(form, as_json)
+    told = direction is not None
     if direction is None:
-        raise click.UsageError("give --max or --min")
+        direction = _guess_direction(metric)
     with open_archive(db) as archive:
         found = archive.best_runs(metric, direction, by=by, limit=limit, where=where)
         left_out = archive.count_left_out(metric, where=where, statistic=by)
@@ -280,6 +285,19 @@ def best(
     else:
         out.print(f"no completed run has a finite {metric}")
     print_left_out(out, left_out)
+    if not told:
+        end = "least" if direction == "minimize" else "greatest"
+        out.print(f"the {end} value counts as the best, by the name of the metric")
+
+
+def _guess_direction(metric: str) -> str:
+    """Return the direction that the name of a metric tells."""
+    direction = guess_direction(metric)
+    if direction is None:
+        raise click.UsageError(
+            f"the name {metric!r} does not tell whether less or more is better; give --max or --min"
+        )
+    return direction
 
 
 @main.command()

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from exptrack import Archive, RunSummary
+from exptrack.directions import guess_direction
 from exptrack.metric_order import is_system, rank_metric
+from exptrack.validation import SHORT_DIRECTIONS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +50,24 @@ def shorten_ids(out: Console, archive: Archive, run_ids: Iterable[str]) -> Mappi
     return archive.shorten_ids(wanted) if out.is_terminal and wanted else {}
 
 
+def read_ranking(text: str) -> tuple[str, str]:
+    """Read METRIC, METRIC:min or METRIC:max; return the metric and the direction in which it is better.
+
+    Raises:
+        UsageError: neither the text nor the name of the metric tells the direction.
+    """
+    metric, _colon, end = text.rpartition(":")
+    if end not in SHORT_DIRECTIONS or not metric:
+        metric, end = text, ""
+    direction = SHORT_DIRECTIONS.get(end) or guess_direction(metric)
+    if direction is None:
+        raise click.UsageError(
+            f"the name {metric!r} does not tell whether less or more is better; write {metric}:min or"
+            f" {metric}:max"
+        )
+    return metric, direction
+
+
 def list_differing(archive: Archive, records: Sequence[RunSummary]) -> dict[str, list[object]]:
     """Return the config keys in which runs differ, each with the value of every run, or None where it has none.
 
@@ -56,4 +76,9 @@ def list_differing(archive: Archive, records: Sequence[RunSummary]) -> dict[str,
     if not 1 < len(records) <= MOST_COMPARED:
         return {}
     found = archive.compare([record.run_id for record in records])
-    return {one.key: list(one.values) for one in found.config if one.differs}
+    names = tuple(record.name for record in records)  # which scripts often keep in the config, too
+    return {
+        one.key: list(one.values)
+        for one in found.config
+        if one.differs and (one.key != "name" or one.values != names)
+    }

@@ -19,6 +19,7 @@ from exptrack.terminal.console import (
     format_metric,
     format_number,
     format_setting,
+    format_settings,
     measure_table,
     print_fitted,
     print_heading,
@@ -204,15 +205,16 @@ def print_groups(out: Console, keys: Iterable[str], metric: str, found: Sequence
     columns += [("min", "right"), ("max", "right"), *[("not finite", "right")] * odd]
     lost = any(group.left_out.total for group in found)
     columns += [("left out", "left")] * lost
+    settings = {key: format_settings(group.config.get(key, "") for group in found) for key in names}
     rows = (
         [
-            *(format_setting(group.config[key]) if key in group.config else "" for key in names),
+            *(settings[key][place] for key in names),
             group.count,
             *(format_number(value) for value in (group.mean, group.std, group.min, group.max)),
             *[group.nan_count + group.infinite_count or ""] * odd,
             *[str(group.left_out) if group.left_out.total else ""] * lost,
         ]
-        for group in found
+        for place, group in enumerate(found)
     )
     print_table(out, columns, rows)
 

@@ -361,6 +361,26 @@ def format_age(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
+def format_settings(values: Iterable[object]) -> list[object]:
+    """Format the values of a config key in a column: None as nothing, floats as short as they stay different.
+
+    >>> format_settings([0.15000000000000002, 0.1, None]), format_settings([0.1, 0.1000001])
+    (['0.15', '0.1', ''], ['0.1', '0.1000001'])
+    """
+    shown = list(values)
+    floats = {value for value in shown if type(value) is float}
+    digits = (n for n in (5, 9, 13) if len({f"{value:.{n}g}" for value in floats}) == len(floats))
+    short = next(digits, None)  # None: only all digits tell them apart
+    return [
+        ""
+        if value is None
+        else f"{value:.{short}g}"
+        if type(value) is float and short is not None
+        else format_setting(value)
+        for value in shown
+    ]
+
+
 def format_setting(value: object) -> object:
     """Format a config value as a config file would hold it."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, list, dict, type(None))) else value

@@ -25,6 +25,8 @@ from exptrack.terminal.console import (
     format_count,
     format_metric,
     format_setting,
+    format_settings,
+    measure_table,
     print_fitted,
     print_heading,
     print_table,
@@ -85,6 +87,9 @@ def print_runs(
         columns[f"metric {name}"] = ("right", cells)
     if nan_steps:
         columns["NaN"] = ("left", [_tell_nans(r, nan_steps.get(r.run_id, {})) for r in records])
+        if measure_table(columns, "name") > out.width:  # which metrics they are, `show` tells
+            steps = [min(nan_steps.get(r.run_id, {}).values(), default=None) for r in records]
+            columns["NaN"] = ("whole", ["" if step is None else f"step {step:,}" for step in steps])
     if any(r.tags for r in records):
         columns["tags"] = ("left", [", ".join(r.tags) for r in records])
     heads = [f"metric {name}" for name in others[:MOST_METRIC_COLUMNS]]
@@ -172,7 +177,7 @@ def print_ranking(
         "name": ("left", [r.name or "" for r, _value in found]),
     }
     for key, values in configs.items():
-        cells = ["" if value is None else format_setting(value) for value in values]
+        cells = format_settings(values)
         columns[f"param {key}"] = ("right" if _are_numbers(values) else "left", cells)
     columns["started"] = ("whole", [format_age(r.started_at) for r, _value in found])
     if any(r.tags for r, _value in found):

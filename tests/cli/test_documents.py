@@ -78,6 +78,7 @@ def test_groups_have_mean_and_spread(seeds_lab: Path) -> None:
     assert [float(row["mean"]) for row in rows] == [one.mean for one in found]
     assert [float(row["std"]) for row in rows] == [one.std for one in found]
     assert [row["runs"] for row in rows] == ["3", "3"]
+    assert [row["not_finite"] for row in rows] == ["0", "1"]
 
 
 def test_markdown_and_latex_are_tables_that_nothing_in_a_cell_breaks(tmp_path: Path) -> None:
@@ -86,15 +87,34 @@ def test_markdown_and_latex_are_tables_that_nothing_in_a_cell_breaks(tmp_path: P
         archive.start_run(name="a|b <img> 50% & $x_1$ \\end").complete()
     statement = "SELECT name, 0.123456789 AS value, NULL AS absent FROM runs"
     assert call(db, "sql", statement, "--format", "markdown").stdout.splitlines() == [
-        "| name                          |   value |   absent |",
-        "|-------------------------------|---------|----------|",
-        "| a\\|b \\<img> 50% & $x_1$ \\\\end | 0.12346 |          |",
+        "| name                           |   value |   absent |",
+        "|--------------------------------|---------|----------|",
+        "| a\\|b \\<img> 50% \\& $x_1$ \\\\end | 0.12346 |          |",
     ]
     latex = call(db, "sql", statement, "--format", "latex").stdout.splitlines()
     assert latex[0] == "\\begin{tabular}{lrr}"
     assert latex[-1] == "\\end{tabular}"
     (row,) = [line for line in latex if "0.12346" in line]
     assert "50\\% \\& \\$x\\_1\\$ \\textbackslash{}end" in row
+
+
+def test_what_would_be_a_mark_is_text(tmp_path: Path) -> None:
+    db = tmp_path / "lab.db"
+    with Archive(db) as archive:
+        archive.start_run({"a_b": "[opt]"}, name="*s* __b__ `c` [l](u) &amp; a_b").complete()
+        archive.start_run({"a_b": "*star"}, name="~x~").complete()
+    asked = ["ls", "--columns", "config.a_b,name", "--format"]
+    markdown = call(db, *asked, "markdown").stdout
+    assert "config.a_b" in markdown
+    assert "\\*s\\* \\_\\_b\\_\\_ \\`c\\` \\[l\\](u) \\&amp; a_b" in markdown
+    assert "\\~x\\~" in markdown
+    statement = "SELECT value, 1 FROM configs ORDER BY value"
+    latex = call(db, "sql", statement, "--format", "latex").stdout
+    assert [line.split(" & ")[0].strip() for line in latex.splitlines() if " & " in line] == [
+        "value",
+        "{}*star",
+        "{}[opt]",
+    ]
 
 
 def test_an_empty_table_still_declares_its_columns(lr_lab: Path) -> None:

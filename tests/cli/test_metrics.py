@@ -230,6 +230,22 @@ def on_terminal(db: Path, *words: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
 
 
+def test_history_draws_the_best_runs_or_those_that_match(lr_lab: Path) -> None:
+    best = call(lr_lab, "history", "--best", "val/acc", "-n", "2", "val/acc").stdout
+    assert ("run2" in best, "run1" in best, "run0" in best) == (True, True, False)
+    least = call(lr_lab, "history", "--best", "val/acc:min", "-n", "1", "val/acc").stdout
+    assert ("run2" in least, "run0" in least) == (False, True)
+    both = call(lr_lab, "history", "--best", "val/acc", "--where", "config.lr > 0.005", "-n", "9").stdout
+    assert ("run2" in both, "run1" in both, "run0" in both) == (False, True, True)
+    newest = call(lr_lab, "history", "val/acc", "--where", "tag = base", "-n", "1").stdout
+    assert ("run2" in newest, "run1" in newest) == (True, False)
+    assert call(lr_lab, "history", "--where", "tag = nothing").stdout == "no run matches\n"
+    for words, said in ((["--best", "peak"], "peak:min or peak:max"), ([], "name a RUN")):
+        refused = call(lr_lab, "history", *words)
+        assert refused.exit_code == 2
+        assert said in refused.stderr.replace("\n", " ")
+
+
 def test_watch_tells_step_speed_and_what_is_left_and_when_nothing_runs(tmp_path: Path) -> None:
     lab = tmp_path / "lab.db"
     with Archive(lab) as archive:

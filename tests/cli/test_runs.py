@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exptrack import Archive
 from tests.cli.calls import MARKUP, asked, call, ids
 
 
@@ -109,11 +110,26 @@ def test_best_ranks_in_the_direction_asked_for(lab: Path) -> None:
         ranked = json.loads(call(lab, "best", "acc", direction, "--json").stdout)
         assert ranked[0]["run"]["run_id"] == first
     assert b in call(lab, "best", "acc", "--max", "--by", "max", "-n", "1").stdout
-    assert call(lab, "best", "acc").exit_code == 2
+    by_name = call(lab, "best", "acc")
+    assert by_name.stdout.splitlines()[1].startswith(b)
+    assert "the greatest value counts as the best" in by_name.stdout
+    assert json.loads(call(lab, "best", "loss", "--json").stdout)[0]["run"]["run_id"] == b
+    unclear = call(lab, "best", "peak")
+    assert unclear.exit_code == 2
+    assert "does not tell whether less or more is better" in unclear.stderr
     unknown = call(lab, "best", "accc", "--max")
     assert unknown.exit_code == 34
     assert "did you mean 'acc'" in unknown.stderr
     assert "no completed run" in call(lab, "best", "peak", "--max").stdout
+
+
+def test_a_name_that_scripts_keep_in_the_config_too_is_shown_once(tmp_path: Path) -> None:
+    db = tmp_path / "lab.db"
+    with Archive(db) as archive:
+        for name in ("a", "b"):
+            with archive.start_run({"name": name, "lr": len(name)}, name=name) as run:
+                run.log({"acc": 1.0})
+    assert call(db, "best", "acc").stdout.splitlines()[0].split().count("name") == 1
 
 
 def test_best_ranks_only_what_the_filters_admit(lr_lab: Path) -> None:

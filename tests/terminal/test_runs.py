@@ -33,6 +33,21 @@ def test_a_narrow_terminal_loses_columns_before_words(lab: Path, width: int) -> 
     assert "acc" in lines[0]
 
 
+def test_where_there_is_little_room_the_column_of_nan_tells_only_the_step(lr_lab: Path) -> None:
+    from rich.console import Console
+
+    with Archive(lr_lab) as archive:
+        found = archive.list_runs()
+        nans = archive.nan_steps(found)
+    for width, said in ((200, "loss from step 20"), (70, "step 20")):
+        out = io.StringIO()
+        console = Console(file=out, width=width, force_terminal=True, color_system=None, markup=False)
+        print_runs(console, found, nans, metrics=["val/acc", "loss"])
+        (line,) = [one for one in out.getvalue().splitlines() if "step 20" in one]
+        assert said in line
+        assert ("loss from" in line) == (width == 200)
+
+
 def test_columns_that_have_no_room_get_a_line_a_value_and_nothing_is_cut(lr_lab: Path) -> None:
     from rich.console import Console
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from exptrack import ExpConfig, InvalidValueError
+from exptrack import Artifact, ArtifactStore, ExpConfig, InvalidValueError
 from exptrack.cli.complete import complete_artifact, complete_metric
 from exptrack.cli.main import (
     FILE,
@@ -159,8 +159,12 @@ def get(
         raise click.UsageError("-o - prints the artifact itself; leave out --json")
     with open_archive(db) as archive, show_progress("writing") as update:
         store = archive.artifacts(run)
+        told = ""
         if name is not None and (step is not None or best is not None):
-            version = store.get_checkpoint(name, step=step, best=best, direction=direction).version
+            chosen = store.get_checkpoint(name, step=step, best=best, direction=direction)
+            version, told = chosen.version, f"{name} of step {chosen.step}, version {chosen.version}, "
+            if best is not None:
+                told += _tell_value(store, chosen, best, direction)
         if output == "-" and name is not None:
             folder = store.get_artifact(name, version) if file is None else None
             if folder is not None and folder.is_folder:
@@ -176,7 +180,16 @@ def get(
         else:
             target = output or os.curdir
             place = store.export(name, target, version, file=file, overwrite=overwrite, progress=update)
-    print_json_or_text(as_json, {"path": str(place)}, f"written to {place}")
+    print_json_or_text(as_json, {"path": str(place)}, f"{told}written to {place}")
+
+
+def _tell_value(store: ArtifactStore, chosen: Artifact, metric: str, direction: str | None) -> str:
+    """Say which value of a metric a checkpoint was chosen for."""
+    from exptrack.terminal.console import format_number
+
+    found = store.list_checkpoints(metric, direction).checkpoints
+    values = {(one.artifact.name, one.artifact.version): one.value for one in found}
+    return f"{metric} {format_number(values.get((chosen.name, chosen.version)))}, "
 
 
 def _print_text(content: BinaryIO, name: str) -> None:

@@ -66,6 +66,22 @@ def test_ls_of_an_empty_folder_says_so(lab: Lab, tmp_path: Path) -> None:
     assert lab.call("artifacts", "ls", lab.run, "--files", "void").stdout == "an empty folder\n"
 
 
+def test_get_tells_which_checkpoint_it_wrote(tmp_path: Path) -> None:
+    db, weights = tmp_path / "lab.db", tmp_path / "weights"
+    with Archive(db) as archive, archive.start_run() as run:
+        for step, loss in ((0, 0.9), (24, 0.0523741), (30, 0.6)):
+            weights.write_text(str(loss))
+            run.log({"val_loss": loss}, step)
+            run.artifacts.register_checkpoint("ckpt", weights, step)
+    get, target = ("artifacts", "get", "latest", "ckpt"), str(tmp_path / "out")
+    best = call(db, *get, "--best", "val_loss", "-o", target).stdout
+    assert best == f"ckpt of step 24, version 2, val_loss 0.052374, written to {target}\n"
+    worst = call(db, *get, "--best", "val_loss", "--max", "-o", target, "--overwrite").stdout
+    assert worst == f"ckpt of step 0, version 1, val_loss 0.9, written to {target}\n"
+    told = call(db, *get, "--step", "30", "-o", target, "--overwrite").stdout
+    assert told == f"ckpt of step 30, version 3, written to {target}\n"
+
+
 def test_get_writes_a_file_under_its_own_name_or_where_it_is_told(lab: Lab) -> None:
     content = bytes(range(256)) * 40
     assert lab.call("artifacts", "get", lab.run, "model.bin").stdout == "written to model.bin\n"

@@ -391,9 +391,12 @@ def _run(
             try:
                 report = start()
             except SweepDiffersError as differs:
-                if not differs.may_continue or not (yes or can_ask()):
+                if _is_mended(archive, differs):
+                    _tell_of_mended(differs.name)
+                elif not differs.may_continue or not (yes or can_ask()):
                     raise
-                _ask_about(differs, yes)
+                else:
+                    _ask_about(differs, yes)
                 report = start(accept_changes=True)
             _conclude(report, as_json)
     except KeyboardInterrupt:
@@ -410,6 +413,20 @@ def _ask_about(differs: SweepDiffersError, yes: bool) -> None:
     for line in (words, *(f"  {line}" for line in differs.changes)):
         click.echo(safe(line), err=True)
     confirm("Continue with the new one? Earlier trials stay.", yes)
+
+
+def _is_mended(archive: Archive, differs: SweepDiffersError) -> bool:
+    """Whether only the command differs, and no trial is there that a question could protect."""
+    counts = archive.study(differs.name).info.counts
+    worked = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+    return differs.differing == ("command",) and not any(counts.get(state) for state in worked)
+
+
+def _tell_of_mended(name: str) -> None:
+    from exptrack.terminal.console import safe
+
+    words = f"sweep {name!r} takes the new command; no trial has worked with the earlier one"
+    click.echo(safe(words), err=True)
 
 
 def _print_plan(plan: SweepPlan) -> None:

@@ -68,6 +68,10 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...
         raise ConfigError(f"{name}{place}: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: {error}") from None
+    except ConfigError:
+        raise
+    except (ValueError, OverflowError):  # of chr() and int(), if PyYAML has no C library
+        raise ConfigError(f"{name}: a number or an escape is too large; write another one") from None
     if not isinstance(builder.root, (dict, type(None))):
         raise ConfigError(f"{name}: a config is a map of names to values; write lines like 'name: value'")
     root = builder.root or {}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
-MAX_LIMIT_S = sys.float_info.max
+MAX_LIMIT_S = 100 * 365.25 * 86_400  # a hundred years, so that it can be shown and added to a clock
 DEFAULT_SAMPLER, DEFAULT_PRUNER = "tpe", "median"
 # These samplers try every value, so each parameter needs a finite number of them.
 EXHAUSTIVE = ("grid", "BruteForceSampler")
@@ -328,14 +327,18 @@ def _build(kind: Any, options: dict[str, Any], what: str) -> Any:
 
 
 def check_limit(value: object, what: str) -> float | None:
-    """Return a limit, a number above 0; None means no limit.
+    """Return a limit in seconds, a number above 0; None means no limit.
 
     Raises:
-        InvalidValueError: the value is not a number above 0.
+        InvalidValueError: the value is not a number above 0, or it is more than a hundred years.
     """
     if value is None:
         return None
     number = plain(value)
-    if type(number) not in (int, float) or not 0 < number <= MAX_LIMIT_S:
+    if type(number) not in (int, float) or not number > 0:
         raise InvalidValueError(f"{what} must be a number above 0, not {short_repr(value)}")
+    if number > MAX_LIMIT_S:
+        raise InvalidValueError(
+            f"{what} is at most 100 years, not {short_repr(value)} seconds; leave it out to have none"
+        )
     return cast(float, number)

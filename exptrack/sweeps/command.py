@@ -28,9 +28,8 @@ OVERRIDES = f"{{{ALL}}}"
 KEY, VALUE = "{key}", "{value}"
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_NAMED = re.compile(r"(?<!\{)\{([A-Za-z_][\w.-]*)\}(?!\})")
-_WHOLE = re.compile(r"(?:-[^{}]*=)?\{([^{}]+)\}")  # a word that is a place, or an option with one
-_ESCAPED = re.compile(r"(-[^{}]*=)?\{\{([^{}]+)\}\}")
+_NAME = re.compile(r"[A-Za-z_][\w.-]*")
+_OPTION = re.compile(r"(?:-[^{}]*=)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,10 @@ class TrialCommand:
     """The command that a sweep runs for each trial.
 
     In `words`, ``{optim.lr}`` is a place for one param, and ``{overrides}`` for all that have no place of their
-    own. `form` is how these are written, like ``--{key}={value}``; without it they are overrides ``key=value``.
-    With `dashes`, a key has dashes for its underscores. With `flags`, a param that is true is an option without
-    a value, and one that is false is left out.
+    own. Two braces stand for one: ``{{optim.lr}}`` is the text ``{optim.lr}``. `form` is how params without a
+    place are written, like ``--{key}={value}``; without it they are overrides ``key=value``. With `dashes`, a
+    key has dashes for its underscores. With `flags`, a param that is true is an option without a value, and one
+    that is false is left out.
     """
 
     words: tuple[str, ...]
@@ -70,12 +70,19 @@ class TrialCommand:
         """Check that the command has a place for each of these params.
 
         Raises:
-            InvalidValueError: it has places for some of them only, or one for a param that there is not.
+            InvalidValueError: it has places for some of them only, or one for a param that there is not. Or two
+                params would be written alike.
         """
-        found = {name for word in self.words for name in _find_places(word, params)}
+        if ALL in params:
+            raise InvalidValueError(
+                f"a command takes no parameter called {ALL}, since {OVERRIDES} stands for all of them; rename"
+                " it in the sweep file and in what the command reads"
+            )
+        found = self._placed(params)
         left = [key for key in params if key not in found]
+        searched = self._misspellable(params)
         for word in self.words:
-            _refuse_unknown_place(word, params, [] if self.form or ALL in found else left)
+            _refuse_unknown_place(word, params, searched)
         if self.form is not None and not left:
             raise InvalidValueError("each parameter has a place of its own in the command; leave args out")
         placed = found - {ALL}
@@ -84,12 +91,36 @@ class TrialCommand:
                 f"the command has a place for {', '.join(sorted(placed))} and none for {', '.join(left)}; add"
                 f" {{{left[0]}}}, or {OVERRIDES} for all that have none"
             )
+        self._refuse_same_option(left)
+
+    def _refuse_same_option(self, params: Sequence[str]) -> None:
+        taken: dict[str, str] = {}
+        for key in params:
+            other = taken.setdefault(self._option_of(key), key)
+            if other != key:
+                raise InvalidValueError(
+                    f"dashes would write {other} and {key} alike, as {self._option_of(key)}; leave dashes out,"
+                    f" or give one a place of its own, like {{{key}}}"
+                )
+
+    def _option_of(self, key: str) -> str:
+        """Return a key as the form of the params writes it."""
+        return key.replace("_", "-") if self.dashes else key
+
+    def _placed(self, params: Collection[str]) -> set[str]:
+        """Return the params that have a place, and ``overrides`` if all the others have one."""
+        return {one.name for word in self.words for one in _find_braces(word, params) if one.is_place(params)}
+
+    def _misspellable(self, params: Collection[str]) -> list[str]:
+        """Return the params that a place of a similar name may mean: those that would have none."""
+        found = self._placed(params)
+        return [] if self.form or ALL in found else [key for key in params if key not in found]
 
     def fill(self, params: Mapping[str, Any]) -> list[str]:
         """Return the words with these params in their places.
 
         A word that is ``{overrides}`` becomes the words of each param. Inside a word, as for ``sh -c``, these
-        are quoted. A place for one param takes its value as it is.
+        are quoted. A place for one param takes its value as it is. What could be no place stays as it is.
 
         >>> params = {"optim.lr": 0.1, "name": "3"}
         >>> TrialCommand(("python", "train.py")).fill(params)
@@ -97,11 +128,11 @@ class TrialCommand:
         >>> TrialCommand(("train", "--rate", "{optim.lr}"), "--{key} {value}").fill(params)
         ['train', '--rate', '0.1', '--name', '3']
         """
-        found = {name for word in self.words for name in _find_places(word, params)}
+        found, left = self._placed(params), self._misspellable(params)
         rest = [one for key, value in params.items() if key not in found for one in self._write(key, value)]
         words: list[str] = []
         for word in self.words:
-            words += rest if word == OVERRIDES else [_fill_word(word, params, shlex.join(rest))]
+            words += rest if word == OVERRIDES else [_fill_word(word, params, left, shlex.join(rest))]
         return words if ALL in found else [*words, *rest]
 
     def _write(self, key: str, value: object) -> list[str]:
@@ -109,7 +140,7 @@ class TrialCommand:
             return [f"{key}={_format_override(value)}"]
         if value is None or (self.flags and value is False):
             return []
-        shown = {"key": key.replace("_", "-") if self.dashes else key, "value": format_value(value)}
+        shown = {"key": self._option_of(key), "value": format_value(value)}
         words = []
         for word in shlex.split(self.form):
             is_flag = self.flags and value is True and KEY in word
@@ -192,42 +223,72 @@ def _check_form(form: str) -> None:
         )
 
 
-def _places(params: Collection[str]) -> re.Pattern[str]:
-    """Return the pattern of the places in a word, and of ``{{key}}``, which stands for itself in one brace."""
-    known = "|".join(re.escape(name) for name in (ALL, *params))
-    return re.compile(rf"\{{\{{({known})\}}\}}|\{{({known})\}}")
+@dataclass(frozen=True, slots=True)
+class _Braces:
+    """A name in braces: `count` of them on each side, of which two stand for one.
+
+    So with an odd count the name is a place, and with an even one it is text.
+    """
+
+    begin: int
+    end: int
+    count: int
+    name: str
+    is_whole: bool  # nothing else is in the word, except for an option before it
+
+    def is_place(self, params: Collection[str]) -> bool:
+        return self.count % 2 == 1 and (self.name == ALL or self.name in params)
+
+    def is_reserved(self, params: Collection[str], left: Sequence[str]) -> bool:
+        """Whether the name in one brace would be a place, or be refused as the place of no param.
+
+        Braces inside of a longer word may be code. They are refused if a param without a place has a similar
+        name.
+        """
+        if self.name == ALL or self.name in params:
+            return True
+        is_alone = self.is_whole and (self.count == 1 or self.count % 2 == 0)
+        return bool(_NAME.fullmatch(self.name)) and (is_alone or find_meant(self.name, left) is not None)
 
 
-def _find_places(word: str, params: Collection[str]) -> set[str]:
-    """Return the params that have a place in a word, and ``overrides`` if all the others have one."""
-    return {found[2] for found in _places(params).finditer(word) if found[2]}
+def _find_braces(word: str, params: Collection[str]) -> list[_Braces]:
+    """Return the names in braces; a brace that is on one side only is text."""
+    known = "|".join(map(re.escape, params)) or "(?!)"  # they may hold braces too
+    found = []
+    for one in re.finditer(rf"(?<!\{{)(\{{+)({known}|[^{{}}]+)(\}}+)", word):
+        count = min(len(one[1]), len(one[3]))
+        begin, end = one.end(1) - count, one.start(3) + count
+        is_whole = end == len(word) and _OPTION.fullmatch(word, 0, begin) is not None
+        found.append(_Braces(begin, end, count, one[2], is_whole))
+    return found
 
 
 def _refuse_unknown_place(word: str, params: Collection[str], left: Sequence[str]) -> None:
-    """Refuse a place whose param there is not.
-
-    Braces inside of a longer word may be code. They are refused if a param without a place has a similar name.
-    """
-    whole = _WHOLE.fullmatch(word)
-    for name in _NAMED.findall(word):
-        meant = find_meant(name, left)
-        if name in params or name == ALL or (meant is None and (whole is None or whole[1] != name)):
+    """Refuse a place whose param there is not."""
+    for one in _find_braces(word, params):
+        if one.count % 2 == 0 or one.is_place(params) or not one.is_reserved(params, left):
             continue
+        meant = find_meant(one.name, left)
         hint = f"did you mean {{{meant}}}?" if meant else f"there are {', '.join(params)}"
+        text = "{" * 2 * one.count + one.name + "}" * 2 * one.count
         raise InvalidValueError(
-            f"the command has a place {{{name}}}, and no parameter has this name; {hint} (the text itself is"
-            f" {{{{{name}}}}})"
+            f"the command has a place {{{one.name}}}, and no parameter has this name; {hint} (the text itself"
+            f" is {text})"
         )
 
 
-def _fill_word(word: str, params: Mapping[str, Any], rest: str) -> str:
-    def fill(found: re.Match[str]) -> str:
-        if found[1]:
-            return f"{{{found[1]}}}"
-        return rest if found[2] == ALL else format_value(params[found[2]])
-
-    escaped = _ESCAPED.fullmatch(word)
-    return f"{escaped[1] or ''}{{{escaped[2]}}}" if escaped else _places(params).sub(fill, word)
+def _fill_word(word: str, params: Mapping[str, Any], left: Sequence[str], rest: str) -> str:
+    parts, at = [], 0
+    for one in _find_braces(word, params):
+        inside = one.name
+        if one.is_place(params):
+            inside = rest if one.name == ALL else format_value(params[one.name])
+        elif one.count % 2 or not one.is_reserved(params, left):
+            continue
+        pairs = one.count // 2
+        parts += [word[at : one.begin], "{" * pairs, inside, "}" * pairs]
+        at = one.end
+    return "".join([*parts, word[at:]])
 
 
 def format_value(value: object) -> str:

@@ -22,7 +22,7 @@ from exptrack.errors import InvalidValueError, SweepPlanError
 from exptrack.keypath import split_path
 from exptrack.plain import describe_error, plain, plain_scalar, read_items, short_repr
 from exptrack.shown import shown
-from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
+from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler, check_limit
 from exptrack.times import seconds_of
 from exptrack.validation import (
     DIRECTIONS,
@@ -284,12 +284,14 @@ def check_time_limit(time: object) -> float:
     """Return a time limit in seconds; it may be given as text like ``"2h 30m"``.
 
     Raises:
-        SweepPlanError: `time` is not a length of time above 0.
+        SweepPlanError: `time` is not a length of time above 0, or it is more than a hundred years.
     """
     try:
-        return seconds_of(time)
+        seconds = seconds_of(time)
+        check_limit(seconds, "a time limit")
     except InvalidValueError as error:
         raise SweepPlanError(str(error), key="time_limit_s") from None
+    return seconds
 
 
 def check_jobs(jobs: object) -> int:

@@ -6,10 +6,10 @@ Invariant: a document comes here after it was read whole, so it is sound, and ne
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from json import JSONDecoder
-from typing import Any
+from typing import Any, NamedTuple
 
 from exptrack.sdn import Place
 
@@ -25,6 +25,16 @@ class _Node:
     children: dict[str | int, _Node] = field(default_factory=dict)
 
 
+class _Token(NamedTuple):
+    """A key, a value or the end of one: `kind` is ``map``, ``list``, ``close``, ``scalar`` or ``alias``."""
+
+    kind: str
+    at: int
+    word: str = ""  # of a scalar, and the name of an alias
+    anchor: str | None = None
+    is_block: bool = False
+
+
 class ForeignPlaces:
     """The places of the values of one document, as :class:`exptrack.sdn.Places` finds them in SDN."""
 
@@ -35,15 +45,12 @@ class ForeignPlaces:
     @classmethod
     def of_json(cls, text: str) -> ForeignPlaces:
         """Find the places in a JSON document."""
-        return cls(text, _read_json(text))
+        return cls(text, _read_tokens(_iter_json_tokens(text)))
 
     @classmethod
     def of_yaml(cls, text: str) -> ForeignPlaces:
         """Find the places in a YAML document."""
-        import yaml
-
-        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return cls(text, _Node(0, 0) if root is None else _read_yaml(root, 0))
+        return cls(text, _read_tokens(_iter_yaml_tokens(text)))
 
     def of_value(self, *keys: str | int) -> Place:
         """Return the place of the value at these keys, or of the last value on the way to it."""
@@ -68,44 +75,65 @@ class ForeignPlaces:
         return Place(self._text.count("\n", 0, at) + 1, at - begin + 1, source)
 
 
-def _read_yaml(node: Any, key_at: int) -> _Node:
-    if isinstance(node.value, str):
-        return _Node(key_at, node.start_mark.index)
-    is_map = type(node).__name__ == "MappingNode"
-    parts = [(one[0].value, *one) if is_map else (place, one, one) for place, one in enumerate(node.value)]
-    children = {key: _read_yaml(value, begin.start_mark.index) for key, begin, value in parts}
-    # A block has no value on the line of its key: take the key.
-    return _Node(key_at, node.start_mark.index if node.flow_style else key_at, children)
+def _read_tokens(tokens: Iterable[_Token]) -> _Node:
+    """Read the places of a document without recursion.
 
-
-def _read_json(text: str) -> _Node:
-    """Read the places of a document without recursion."""
+    An anchor holds what was last read under it, as for the values themselves: YAML lets a name be used again.
+    """
     root = _Node(0, 0)
-    above: list[tuple[_Node, bool]] = []
-    key: tuple[str, int] | None = None
-    for kind, at, word in _iter_tokens(text):
-        if kind == "close":
-            above.pop()
+    above: list[tuple[_Node, _Token]] = []
+    anchored: dict[str | None, dict[str | int, _Node]] = {}
+    key: _Token | None = None
+    for token in tokens:
+        if token.kind == "close":
+            node, opened = above.pop()
+            anchored[opened.anchor] = node.children
             continue
-        if above and above[-1][1] and key is None:
-            key = word, at
+        if above and above[-1][1].kind == "map" and key is None:
+            key = token
             continue
-        node = _Node(at if key is None else key[1], at)
+        key_at = key.at if key is not None else token.at if above else 0
+        # A block has no value on the line of its key: take the key.
+        node = _Node(key_at, key_at if token.is_block else token.at)
         if above:
             holder = above[-1][0].children
-            holder[len(holder) if key is None else key[0]] = node
+            holder[len(holder) if key is None else key.word] = node
         else:
             root = node
         key = None
-        if kind == "open":
-            above.append((node, word == "{"))
+        if token.kind in ("map", "list"):
+            above.append((node, token))
+        elif token.kind == "alias":
+            node.children = anchored[token.word]
+        else:
+            anchored[token.anchor] = node.children
     return root
 
 
-def _iter_tokens(text: str) -> Iterator[tuple[str, int, str]]:
+def _iter_yaml_tokens(text: str) -> Iterator[_Token]:
+    import yaml
+
+    kinds = {"MappingStartEvent": "map", "SequenceStartEvent": "list"}
+    event: Any  # each kind has attributes of its own
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        name, at = type(event).__name__, event.start_mark.index
+        if name == "AliasEvent":
+            yield _Token("alias", at, event.anchor)
+        elif name in ("MappingEndEvent", "SequenceEndEvent"):
+            yield _Token("close", at)
+        elif name == "ScalarEvent":
+            yield _Token("scalar", at, event.value, event.anchor)
+        elif name in kinds:
+            yield _Token(kinds[name], at, "", event.anchor, not event.flow_style)
+
+
+def _iter_json_tokens(text: str) -> Iterator[_Token]:
     at = 0
     while (found := _TOKEN.match(text, at)) is not None:
         kind = str(found.lastgroup)
         start = found.start(kind)
         word, at = JSONDecoder().raw_decode(text, start) if kind == "text" else (found[kind], found.end())
-        yield kind, start, word
+        if kind == "open":
+            yield _Token("map" if word == "{" else "list", start)
+        else:
+            yield _Token("close" if kind == "close" else "scalar", start, word)

@@ -521,6 +521,45 @@ def test_a_changed_command_is_told_and_asked_about(lab: Lab, answers: list[str])
     assert (len(answers), len(lab.trials())) == (2, 3)
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("words", [["run", "tuning.sdn"], ["resume", "tuning"]])
+def test_a_mended_command_is_taken_if_no_trial_has_worked(words: list[str], as_json: bool, lab: Lab) -> None:
+    options = ["--json"] if as_json else []
+    lab.call("run", "tuning.sdn", "--", PYTHON, "-c", "exit(1)")
+    assert [trial.state for trial in lab.trials()] == [TrialState.FAIL] * 2
+    mended = lab.call(*words, "--trials", "3", *options, "--", PYTHON, "train.py")
+    assert mended.stderr == "sweep 'tuning' takes the new command; no trial has worked with the earlier one\n"
+    assert (mended.exit_code, lab.trials()[2].state) == (0, TrialState.COMPLETE)
+    if as_json:
+        assert [json.loads(line)["number"] for line in mended.stdout.splitlines()[:-1]] == [2]
+    # Now there is a trial of the other command, so it asks; and here nobody answers.
+    refused = lab.call(*words, "--trials", "4", *options, "--", PYTHON, "train.py", "--fast")
+    assert (refused.exit_code, len(lab.trials())) == (44, 3)
+
+
+def test_a_command_is_not_replaced_unasked_once_a_trial_was_pruned_or_runs(lab: Lab) -> None:
+    prunes = "import exptrack; exptrack.start_run(); exptrack.current_trial().prune()"
+    lab.call("run", "tuning.sdn", "--trials", "1", "--", PYTHON, "-c", prunes)
+    assert [trial.state for trial in lab.trials()] == [TrialState.PRUNED]
+    assert lab.call("run", "tuning.sdn", "--", PYTHON, "train.py").exit_code == 44
+    (lab.folder / "waits.py").write_text(WAITS)
+    runner = lab.start("run", "tuning.sdn", "--name", "live", "--trials", "1", "--", PYTHON, "waits.py")
+    lab.wait_for("begun0", runner)
+    try:
+        refused = lab.call("run", "tuning.sdn", "--name", "live", "--", PYTHON, "train.py")
+        assert (refused.exit_code, "takes the new" in refused.stderr) == (44, False)
+    finally:
+        (lab.folder / "go").touch()
+        runner.communicate()
+    assert [trial.state for trial in lab.trials("live")] == [TrialState.COMPLETE]
+
+
+def test_a_changed_file_is_asked_about_even_if_no_trial_has_worked(lab: Lab) -> None:
+    lab.call("run", "tuning.sdn", "--", PYTHON, "-c", "exit(1)")
+    (lab.folder / "tuning.sdn").write_text(SWEEP.replace("high: 1.0", "high: 2.0"))
+    assert lab.call("run", "tuning.sdn", "--", PYTHON, "train.py").exit_code == 44
+
+
 def test_what_needs_another_name_is_not_asked_about(lab: Lab, answers: list[str]) -> None:
     lab.call("run", "tuning.sdn", "--time-limit", "1e-9", "--", PYTHON, "train.py")
     (lab.folder / "tuning.sdn").write_text(SWEEP.replace("maximize", "minimize"))

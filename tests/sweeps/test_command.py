@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from exptrack import (
@@ -102,6 +103,97 @@ def test_params_stand_where_and_as_the_command_says(
     words: str, form: str | None, options: dict[str, bool], found: list[str]
 ) -> None:
     assert filled(words, form, **options) == found
+
+
+@pytest.mark.parametrize(
+    ("word", "arrives"),
+    [
+        ("{kind}", "two words"),
+        ("{{kind}}", "{kind}"),
+        ("{{{kind}}}", "{two words}"),
+        ("{{{{kind}}}}", "{{kind}}"),
+        ("{{{{{kind}}}}}", "{{two words}}"),
+        ("--x={{{kind}}}", "--x={two words}"),
+        # What stands on one side only is text.
+        ('{"a": {"kind": {kind}}}', '{"a": {"kind": two words}}'),
+        ("{{kind}, {amp}}", "{two words, true}"),
+        ("{{kind}}}", "{kind}}"),
+        # Any name could be a place if it is the word, or the value of an option.
+        ("{{user}}", "{user}"),
+        ("--x={{user.name}}", "--x={user.name}"),
+        ("{{{{user}}}}", "{{user}}"),
+        # These could not.
+        *(
+            (word, word)
+            for word in ("{{ user }}", "{{ kind }}", "{{a b}}", "{{user|e}}", "{{0}}", "{}", "{{}}")
+        ),
+        *(
+            (word, word)
+            for word in ("--x={{ user }}", "{{{user}}}", "hi {{user}}, {{{user}}}", "{%if a%}{{a}}")
+        ),
+        *((word, word) for word in ("}{", "{{kind", "kind}}", "{{{{", "{kind }")),
+        # As a misspelt param is refused there, it can be written as a text.
+        ("x {{batchsize}}", "x {batchsize}"),
+    ],
+)
+def test_braces_that_could_be_no_place_arrive_as_they_are(word: str, arrives: str) -> None:
+    command = TrialCommand(("x", word))
+    assert command.fill(PARAMS)[1] == arrives
+
+
+@pytest.mark.parametrize(
+    "word", ["{user}", "--x={user}", "x {batchsize}", "{learning-rate}", "--y={{{kinds}}}"]
+)
+def test_what_is_refused_as_a_place_can_be_written_as_text(word: str) -> None:
+    with pytest.raises(InvalidValueError, match=r"the text itself is \{\{") as refused:
+        TrialCommand(("x", word)).require_places(PARAMS)
+    text = re.findall(r"the text itself is (.*)\)", str(refused.value))[0]
+    written = TrialCommand(("x", re.sub(r"\{+.*\}+", text, word)))
+    written.require_places(PARAMS)
+    assert written.fill(PARAMS)[1] == word
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["{", "}", "{{", "}}", "kind", "amp", " ", "--x=", "overrides"])))
+def test_any_text_can_be_written_with_two_braces_for_one(parts: list[str]) -> None:
+    word = "".join(parts)
+    names = {"kind", "amp", "overrides"}
+    assume(set(re.findall(r"\{([A-Za-z_][\w.-]*)\}", word)) <= names)  # others may be misspelt ones
+
+    def double(found: re.Match[str]) -> str:
+        pairs = min(len(found[1]), len(found[3]))
+        return "{" * pairs + found[0] + "}" * pairs
+
+    doubled = re.sub(r"(\{+)(kind|amp|overrides)(\}+)", double, word)
+    command = TrialCommand(("x", doubled))
+    command.require_places(["kind", "amp"])
+    assert command.fill({"kind": "KIND", "amp": "AMP"})[1] == word
+
+
+@pytest.mark.parametrize("words", [["x"], ["x", "{overrides}"], ["x", "{lr}", "{overrides}"]])
+@pytest.mark.parametrize("options", [{}, {"args": "--{key}={value}"}])
+def test_a_param_that_is_called_like_the_place_of_all_is_refused(
+    words: list[str], options: dict[str, Any], archive: Archive
+) -> None:
+    one = Dimension("choice", choices=(0.1, 0.01))
+    plan = SweepPlan("args", "val_loss", "minimize", {"overrides": one, "lr": one})
+    with pytest.raises(InvalidValueError, match=r"no parameter called overrides.*rename it in the sweep file"):
+        archive.run_sweep(plan, [sys.executable, *words], **options)
+    assert archive.studies() == []
+
+
+@pytest.mark.parametrize("keys", [("a_b", "a-b"), ("x.a_b_c", "x.a-b_c"), ("a_b", "lr", "a-b")])
+def test_params_that_dashes_write_alike_are_refused(keys: tuple[str, ...], archive: Archive) -> None:
+    plan = SweepPlan("args", "m", "minimize", dict.fromkeys(keys, Dimension("int", 1, 2)))
+    form = "--{key}={value}"
+    with pytest.raises(InvalidValueError, match="leave dashes out, or give one a place of its own") as refused:
+        archive.run_sweep(plan, [sys.executable], args=form, dashes=True)
+    assert f"write {keys[0]} and {keys[-1]} alike, as {keys[0].replace('_', '-')};" in str(refused.value)
+    assert archive.studies() == []
+    TrialCommand(("x",), form).require_places(keys)
+    placed = TrialCommand(("x", f"--other={{{keys[-1]}}}"), form, True)
+    placed.require_places(keys)
+    assert placed.fill(dict.fromkeys(keys, 1))[1:3] == ["--other=1", f"--{keys[0].replace('_', '-')}=1"]
 
 
 def test_a_flag_that_is_false_is_left_out() -> None:

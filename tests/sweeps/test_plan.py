@@ -81,6 +81,15 @@ def test_a_time_limit_is_refused_as_a_part_of_the_plan() -> None:
     assert refused.value.key == "time_limit_s"
 
 
+@pytest.mark.parametrize("time", [1e300, 10**18, "99999999999w", "36525d 1s"])
+def test_a_time_limit_of_more_than_a_lifetime_is_refused(time: float | str) -> None:
+    assert check_time_limit("36525d") == 36_525 * 86_400
+    with pytest.raises(SweepPlanError, match=r"is at most 100 years, not .* leave it out"):
+        check_time_limit(time)
+    with pytest.raises(SweepPlanError, match="is at most 100 years"):
+        SweepPlan("n", "m", "minimize", {"a": Dimension("int", 1, 2)}, time_limit_s=time)  # type: ignore[arg-type]
+
+
 @ROOMY
 @given(plans())
 def test_a_plan_comes_back_from_json(plan: SweepPlan) -> None:

@@ -296,6 +296,7 @@ def test_a_pruner_is_a_name_or_a_map_with_options(word: str, plan: Pruner, tmp_p
             "max_trials must be a whole number, 1 or more, not 0",
         ),
         (GOAL + "space: {a: [1]}\nbudget: {time_limit: soon}\n", 3, 22, "a time limit is in seconds, or like"),
+        (GOAL + "space: {a: [1]}\nbudget: {time_limit: 1e300}\n", 3, 22, "a time limit is at most 100 years"),
         (GOAL + "space: {a: [1]}\njobs: 0\n", 3, 7, "jobs must be a whole number from 1 to 1,000, not 0"),
         (
             GOAL + "space: {a: [1]}\nretries: true\n",
@@ -419,6 +420,7 @@ JSON = """\
   "budget": {"max_trials": 24, "time_limit": "10min"}, "jobs": 2, "base": {"optim": {"lr": 0.01}}
 }
 """
+YAML_GOAL = "objective: {metric: m, direction: maximize}\nspace: {lr: [1]}\n"
 SDN = """\
 name: digits
 objective: {metric: acc, direction: maximize}
@@ -504,6 +506,52 @@ def test_an_error_in_yaml_or_json_shows_its_place(
 def test_yaml_or_json_that_cannot_be_read_says_why(suffix: str, text: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match=re.escape(words)):
         load_as(tmp_path, suffix, text)
+
+
+@pytest.mark.parametrize(
+    ("base", "values"),
+    [
+        ("{a: &a 1, b: &a 2, c: *a}", {"a": 1, "b": 2, "c": 2}),
+        ("{a: &a {x: 1}, b: &a [*a, &a 3], c: *a}", {"a": {"x": 1}, "b": [{"x": 1}, 3], "c": [{"x": 1}, 3]}),
+        ("{&a a: &a 1, &a b: *a}", {"a": 1, "b": 1}),
+        ("{a: &a {x: 1}, b: {<<: *a, y: &a 2}}", {"a": {"x": 1}, "b": {"x": 1, "y": 2}}),
+    ],
+)
+def test_an_anchor_may_be_used_again(base: str, values: dict[str, Any], tmp_path: Path) -> None:
+    plan = load_as(tmp_path, ".yaml", f"{YAML_GOAL}base: {base}\n")
+    assert plan.base is not None
+    assert plan.base.values == values
+
+
+def test_an_error_in_what_an_alias_repeats_shows_its_place(tmp_path: Path) -> None:
+    text = YAML_GOAL + "base:\n  a: &a {x: 1}\n  b: &a {x: [0, '${config:no}']}\n  c: *a\n"
+    with pytest.raises(SweepFileError) as caught:
+        load_as(tmp_path, ".yaml", text)
+    assert (caught.value.line, caught.value.column) == (5, 13)
+    places = ForeignPlaces.of_yaml(text)
+    assert places.of_value("base", "c")[:2] == (6, 6)
+    assert places.of_value("base", "c", "x", 1)[:2] == (5, 17)
+
+
+@ROOMY
+@given(st.lists(st.sampled_from([*"{}[]:,-&*a!|>%#? \n\"'", "&a ", "*a", "a: ", "- ", "\\UFFFFFFFF", "<<: "])))
+def test_any_yaml_is_read_or_refused_with_a_known_error(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str]
+) -> None:
+    for text in ("".join(parts), f"{YAML_GOAL}base: {''.join(parts)}"):
+        try:
+            load_as(tmp_path_factory.getbasetemp(), ".yaml", text)
+        except ExptrackError:
+            continue
+
+
+@pytest.mark.parametrize("text", ['a: "\\UFFFFFFFF"', 'a: "\\U00110000"', f"%YAML 1.{'9' * 5000}\n---\na: 1"])
+def test_yaml_is_refused_with_a_known_error_without_its_c_library(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    with pytest.raises(ConfigError, match=r"tuning.yaml: a number or an escape is too large"):
+        load_as(tmp_path, ".yaml", text)
 
 
 def test_yaml_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

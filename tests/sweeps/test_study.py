@@ -392,6 +392,8 @@ def test_the_best_trial_meets_its_constraints(archive: Archive) -> None:
         lambda archive: archive.create_study("s", {"minimize": 1}),
         lambda archive: archive.create_study("s", metric=3),
         lambda archive: archive.create_study("s", time_limit=10**400),
+        lambda archive: archive.create_study("s", time_limit=1e300),
+        lambda archive: archive.create_study("s").optimize(parabola, 1, time_limit=1e300),
         lambda archive: archive.create_study("s", sampler="tpe2"),
         lambda archive: archive.create_study("s", sampler=Sampler.tpe(seed="one")),  # type: ignore[arg-type]
         lambda archive: archive.create_study("s", sampler=Sampler.tpe(seed=-1)),

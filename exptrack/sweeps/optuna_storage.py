@@ -32,7 +32,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows, telling_damage
-from exptrack.plain import reading
+from exptrack.errors import InvalidTypeError
+from exptrack.plain import reading, short_repr
 from exptrack.runs import row_sums
 from exptrack.runs.identity import new_run_id
 from exptrack.sweeps import optuna_rows as rows
@@ -449,6 +450,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             KeyError: no study has this id.
         """
         study_id = check_id(study_id, "study")
+        if states is not None and not isinstance(states, Container):  # 'in' may never end in an iterator
+            raise InvalidTypeError(f"states must be a list, tuple or set, not {short_repr(states)}")
         with reading("states"):
             wanted = {state for state in TrialState if states is None or state in states}
         deepcopy = check_flag(deepcopy, "deepcopy")

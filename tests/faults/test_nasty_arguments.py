@@ -35,6 +35,7 @@ FOUND = [
     ("Run.append_event", "data", "deep dict"),
     ("Run.log_image", "image", "file: fifo"),
     ("Run.log_histogram", "values", "no array"),
+    ("OptunaStorage.get_all_trials", "states", "endless texts"),
     ("Run.log_table", "table", "broken mapping"),
     ("Archive.list_runs", "limit", "2^63"),
     ("Archive.sql", "timeout_s", "10^400"),

@@ -15,6 +15,7 @@ _Kind = TypeVar("_Kind", bound=type)
 
 MOST_ELEMENTS = 8  # of a list or a map that a repr spells out
 MOST_CHARS = 300  # of one value
+MOST_DEPTH = 20  # of lists and maps in each other
 MOST_MAP_CHARS = 2_000  # of a config
 
 
@@ -74,7 +75,8 @@ def _describe(record: object) -> str:
 def _shorten(value: Any, within: tuple[int, ...] = ()) -> str:
     """Return the repr of a value, or where that is long, its type and size.
 
-    `within` are the ids of the lists and maps that hold it; of one that holds itself, it returns the type too.
+    `within` are the ids of the lists and maps that hold it. Of one that holds itself, or is in very many others,
+    it returns the type and size too.
     """
     kind = type(value)
     if kind in (str, bytes):
@@ -83,7 +85,8 @@ def _shorten(value: Any, within: tuple[int, ...] = ()) -> str:
         return f"<int of {value.bit_length():,} bits>"
     if fields_of(value) or not hasattr(kind, "__len__"):
         return repr(value)
-    if len(value) > MOST_ELEMENTS or kind not in (list, tuple, dict) or id(value) in within:
+    is_seen = id(value) in within or len(within) >= MOST_DEPTH
+    if len(value) > MOST_ELEMENTS or kind not in (list, tuple, dict) or is_seen:
         return repr(value) if isinstance(value, str) else f"<{kind.__name__} of {len(value):,}>"
     if kind is dict:
         within = (*within, id(value))

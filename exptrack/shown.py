@@ -75,8 +75,8 @@ def _describe(record: object) -> str:
 def _shorten(value: Any, within: tuple[int, ...] = ()) -> str:
     """Return the repr of a value, or where that is long, its type and size.
 
-    `within` are the ids of the lists and maps that hold it. Of one that holds itself, or is in very many others,
-    it returns the type and size too.
+    `within` are the ids of the lists and maps that hold it. Of one that holds itself, or is in very many, it
+    returns the type and size too.
     """
     kind = type(value)
     if kind in (str, bytes):

@@ -207,13 +207,11 @@ def test_an_unknown_command_names_what_may_be_meant(words: list[str], said: str)
     assert f"there is no command '{words[-1]}'; {said}" in " ".join(done.stderr.split())
 
 
-def numeric_options(
-    group: click.Group, way: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def numeric_options(group: click.Group, *way: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
     """The command, the option and the kind of number of each option that takes one."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
-            yield from numeric_options(command, (*way, name))
+            yield from numeric_options(command, *way, name)
             continue
         for option in command.params:
             if isinstance(option, click.Option) and option.type.name.split()[0] in ("integer", "float"):

@@ -174,7 +174,7 @@ def test_much_is_cut_and_the_rest_is_counted() -> None:
 
 
 def hold_themselves() -> list[Any]:
-    """Lists that hold themselves: at once, in a list, in a map, in a record and in a tuple, or hold too much."""
+    """Lists that hold themselves: at once, in a list, a map, a record and a tuple; and a very deep one."""
     at_once: RecordList[Any] = RecordList()
     at_once.append(at_once)
     inner: list[Any] = []
@@ -185,24 +185,15 @@ def hold_themselves() -> list[Any]:
     for _level in range(100_000):
         deep = [deep]
     point = MetricPoint(0, 0.5, datetime.now(UTC))._replace(value=inner)  # type: ignore[arg-type]
-    return [
-        at_once,
-        RecordList([inner]),
-        RecordList([held]),
-        RecordList([point]),
-        RecordList([([inner],)]),
-        deep,
-    ]
+    return [at_once, *(RecordList([one]) for one in (inner, held, point, ([inner],), deep))]
 
 
 @pytest.mark.parametrize("place", range(6))
 def test_a_list_that_holds_itself_is_shown(place: int) -> None:
-    thing = hold_themselves()[place]
-    told = read(thing if isinstance(thing, RecordList) else RecordList([thing]))
-    assert "holds itself, or too many others in each other" in told.text
+    assert "holds itself, or too many others in each other" in read(hold_themselves()[place]).text
 
 
-@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("place", range(6))
 def test_the_repr_of_a_list_that_holds_itself_has_a_bound(place: int) -> None:
     assert len(repr(hold_themselves()[place])) < 500
 

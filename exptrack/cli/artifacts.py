@@ -14,6 +14,8 @@ from exptrack import Artifact, ArtifactStore, ExpConfig, InvalidValueError
 from exptrack.cli.complete import complete_artifact, complete_metric
 from exptrack.cli.main import (
     FILE,
+    WholeNumber,
+    WholeRange,
     complete_run,
     confirm,
     json_option,
@@ -28,7 +30,7 @@ from exptrack.cli.shown import shorten_ids
 
 max_option = click.option("--max", "direction", flag_value="maximize", help="The greatest value is the best.")
 min_option = click.option("--min", "direction", flag_value="minimize", help="The least value is the best.")
-version_option = click.option("--version", type=click.IntRange(min=1), metavar="N", help="Only version N.")
+version_option = click.option("--version", type=WholeRange(min=1), metavar="N", help="Only version N.")
 
 
 @main.group()
@@ -49,9 +51,7 @@ def artifacts() -> None:
     shell_complete=complete_artifact,
     help="List the files in the folder NAME.",
 )
-@click.option(
-    "--version", type=click.IntRange(min=1), metavar="N", help="With --files: version N of the folder."
-)
+@click.option("--version", type=WholeRange(min=1), metavar="N", help="With --files: version N of the folder.")
 @click.option(
     "--by", "metric", metavar="METRIC", shell_complete=complete_metric, help="Judge checkpoints by this metric."
 )
@@ -114,7 +114,7 @@ def ls(
 @click.option("--all", "everything", is_flag=True, help="Every artifact of the run, into the new folder -o.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @version_option
-@click.option("--step", type=int, metavar="N", help="The checkpoint of step N.")
+@click.option("--step", type=WholeNumber(), metavar="N", help="The checkpoint of step N.")
 @click.option(
     "--best",
     metavar="METRIC",
@@ -207,7 +207,7 @@ def _print_text(content: BinaryIO, name: str) -> None:
 @run_argument()
 @click.argument("path", type=FILE)
 @click.option("--name", help="Store under this name (default: the last part of PATH).")
-@click.option("--step", type=int, help="Store as the checkpoint of this step.")
+@click.option("--step", type=WholeNumber(), help="Store as the checkpoint of this step.")
 @click.option("--meta", metavar="KEY=VALUE", multiple=True, help="Add this metadata (repeatable).")
 @click.option("--kind", help="Store it as this kind, such as model.")
 @click.option("--alias", "aliases", metavar="ALIAS", multiple=True, help="Move this alias to it (repeatable).")
@@ -270,9 +270,7 @@ def _open_input() -> BinaryIO:
 @run_argument()
 @click.argument("name", shell_complete=complete_artifact)
 @click.argument("word", metavar="ALIAS")
-@click.option(
-    "--version", type=click.IntRange(min=1), metavar="N", help="Name version N (default: the newest)."
-)
+@click.option("--version", type=WholeRange(min=1), metavar="N", help="Name version N (default: the newest).")
 @click.option("--remove", is_flag=True, help="Remove the alias; the version stays.")
 @json_option
 @click.pass_obj
@@ -306,10 +304,8 @@ def alias(
 @run_argument()
 @click.argument("name", shell_complete=complete_artifact)
 @version_option
-@click.option("--keep-last", type=click.IntRange(min=1), metavar="N", help="Keep the newest N versions.")
-@click.option(
-    "--keep-best", type=click.IntRange(min=1), metavar="N", help="Keep the N best versions; needs --by."
-)
+@click.option("--keep-last", type=WholeRange(min=1), metavar="N", help="Keep the newest N versions.")
+@click.option("--keep-best", type=WholeRange(min=1), metavar="N", help="Keep the N best versions; needs --by.")
 @click.option(
     "--by", metavar="METRIC", shell_complete=complete_metric, help="Rank versions by this metric at their step."
 )

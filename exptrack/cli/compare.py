@@ -11,7 +11,15 @@ import click
 from exptrack import Archive, ComparedMetric, MetricDifference, RunComparison
 from exptrack.cli.complete import complete_key, complete_metric
 from exptrack.cli.documents import check_form, format_option, print_rows
-from exptrack.cli.main import json_option, main, narrow, open_archive, run_argument, where_option
+from exptrack.cli.main import (
+    WholeRange,
+    json_option,
+    main,
+    narrow,
+    open_archive,
+    run_argument,
+    where_option,
+)
 from exptrack.cli.output import print_json
 from exptrack.cli.shown import MOST_COMPARED, choose_metrics, shorten_ids, system_option
 
@@ -212,7 +220,7 @@ def groups(
     show_default=True,
     help="groups see an optimum in between; spearman sees what rises or falls; forest needs scikit-learn.",
 )
-@click.option("--sample", type=click.IntRange(3), metavar="N", help="Look at N of the runs at most.")
+@click.option("--sample", type=WholeRange(3), metavar="N", help="Look at N of the runs at most.")
 @statistic_option
 @where_option
 @json_option

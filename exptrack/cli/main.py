@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ from exptrack import (
 )
 from exptrack.cli.streams import OutputFailedError, prepare_streams
 from exptrack.default_file import NAME, VARIABLE, describe_missing, find_default_file
+from exptrack.plain import short_repr
 from exptrack.termination import ended_by_sigterm
 
 if TYPE_CHECKING:
@@ -47,8 +49,10 @@ SYNONYMS = {
 }
 ADVICE = {
     "export": "'extract' copies runs to an archive, 'report' makes a page, 'ls --format csv' prints a table",
+    **dict.fromkeys(("find", "filter", "search"), "'ls --where FILTER' lists the runs that match"),
     "import": "'merge' brings other archives into one",
     "init": "'exptrack.start_run()' makes the archive of the first run",
+    "log": "'history RUN' draws the metrics that a run has logged",
     "login": "an archive is a file, so there is nothing to log in to",
     "server": "'ui' opens the page of an archive",
 }
@@ -59,6 +63,38 @@ CANNOT_WRITE = (ArchiveReadOnlyError, ArchiveTooNewError, ArchiveFullError, Arch
 FILE = click.Path(readable=False)
 
 F = TypeVar("F", bound=Callable[..., Any])
+N = TypeVar("N", int, float)
+
+
+class WholeNumber(click.types.IntParamType):
+    """The type of an option that takes any whole number."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return super().convert(_read(int, value, "a whole number", param), param, ctx)
+
+
+class WholeRange(click.IntRange):
+    """The type of an option that takes whole numbers of a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return super().convert(_read(int, value, "a whole number", param), param, ctx)
+
+
+class FiniteRange(click.FloatRange):
+    """The type of an option that takes finite numbers of a range; no range refuses NaN."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = _read(float, value, "a number", param)
+        if not math.isfinite(number):
+            self.fail(f"{short_repr(value)} is not a finite number", param, ctx)
+        return super().convert(number, param, ctx)
+
+
+def _read(kind: Callable[[Any], N], value: Any, words: str, param: click.Parameter | None) -> N:
+    try:
+        return kind(value)
+    except ValueError:
+        raise click.BadParameter(f"{short_repr(value)} is not {words}", param=param) from None
 
 
 def _take_archive(ctx: click.Context, _parameter: click.Parameter, db: str | None) -> None:
@@ -195,7 +231,11 @@ def find_default() -> str:
 def offering(
     find: Callable[[Archive, click.Context, str], Iterable[CompletionItem]],
 ) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """Make a completion for the shell of a function that finds items in the archive."""
+    """Make a completion for the shell of a function that finds items in the archive.
+
+    A shell prints and inserts what it is offered as it is, and takes a line end for the next offer. So a word
+    with a control character is not offered.
+    """
 
     def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
@@ -205,9 +245,23 @@ def offering(
         except ExptrackError:
             # An error message would land in the command line that is being completed.
             return []
-        return [item for item in found if item.value.startswith(incomplete)]
+        return [
+            _escape_help(item)
+            for item in found
+            if item.value.startswith(incomplete) and item.value.isprintable()
+        ]
 
     return complete
+
+
+def _escape_help(item: CompletionItem) -> CompletionItem:
+    """Return an item whose help cannot draw on the terminal, as a table would show it."""
+    if item.help is None or item.help.isprintable():
+        return item
+    # Not before it is needed: the shell waits for the import.
+    from exptrack.terminal.console import safe
+
+    return CompletionItem(item.value, type=item.type, help=safe(item.help))
 
 
 @offering
@@ -239,7 +293,7 @@ def limit_option(default: int) -> Callable[[F], F]:
     return click.option(
         "-n",
         "--limit",
-        type=click.IntRange(min=1),
+        type=WholeRange(min=1),
         default=default,
         show_default=True,
         metavar="N",

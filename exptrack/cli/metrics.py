@@ -21,6 +21,8 @@ from exptrack import (
 from exptrack.cli.complete import complete_metric, complete_words
 from exptrack.cli.main import (
     FILE,
+    FiniteRange,
+    WholeNumber,
     complete_run,
     json_option,
     limit_option,
@@ -66,11 +68,11 @@ MOST_NAMED = 5  # of the metrics that are not drawn
     show_default=True,
     help="The horizontal axis: steps, or seconds since the start.",
 )
-@click.option("--from", "start", type=int, metavar="STEP", help="Begin at this step.")
-@click.option("--to", "stop", type=int, metavar="STEP", help="Stop before this step.")
+@click.option("--from", "start", type=WholeNumber(), metavar="STEP", help="Begin at this step.")
+@click.option("--to", "stop", type=WholeNumber(), metavar="STEP", help="Stop before this step.")
 @click.option(
     "--smooth",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=0.0,
     metavar="LENGTH",
     help="Draw means over about LENGTH steps, or seconds with --by time.",

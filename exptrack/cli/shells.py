@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 from click.shell_completion import (
     BashComplete,
     CompletionItem,
+    FishComplete,
+    ZshComplete,
     add_completion_class,
     get_completion_class,
     split_arg_string,
@@ -19,6 +25,32 @@ from exptrack.cli.main import main
 MENU = "37"  # COMP_TYPE where each TAB puts the next completion into the line: it must be bare
 LEAST_HELP = 10  # characters
 QUOTED = re.compile(r"([^\w@%+=:,./~^\n-])")
+
+
+@contextmanager
+def _called_by_shell() -> Iterator[None]:
+    """End in a sentence where no shell has told the words of its line, as where a person calls this."""
+    try:
+        yield
+    except (LookupError, ValueError):
+        click.echo(
+            "exptrack: only the script of 'exptrack completion SHELL' can ask for completions,"
+            " since it tells the words in COMP_WORDS and COMP_CWORD",
+            err=True,
+        )
+        sys.exit(click.UsageError.exit_code)
+
+
+class _Zsh(ZshComplete):
+    def get_completion_args(self) -> tuple[list[str], str]:
+        with _called_by_shell():
+            return super().get_completion_args()
+
+
+class _Fish(FishComplete):
+    def get_completion_args(self) -> tuple[list[str], str]:
+        with _called_by_shell():
+            return super().get_completion_args()
 
 
 class _Bash(BashComplete):
@@ -50,7 +82,8 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 """
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        line = os.environ["COMP_WORDS"]
+        with _called_by_shell():
+            line = os.environ["COMP_WORDS"]
         words = split_arg_string(line)
         is_new = not words or (line[-1:].isspace() and line[-2:] != "\\ " and not ends_in_quotes(line))
         return (words[1:], "") if is_new else (words[1:-1], words[-1])
@@ -81,7 +114,7 @@ def ends_in_quotes(line: str) -> bool:
 def _put_beside(values: list[str], items: list[CompletionItem]) -> list[str]:
     """Return values with their help behind them, as far as a line of the terminal has room."""
     longest = max(map(len, values))
-    room = int(os.environ.get("COLUMNS") or 80) - longest - 5
+    room = shutil.get_terminal_size().columns - longest - 5
     if room < LEAST_HELP:
         return values
     helps = [" ".join((item.help or "").split()) for item in items]
@@ -91,7 +124,8 @@ def _put_beside(values: list[str], items: list[CompletionItem]) -> list[str]:
     ]
 
 
-add_completion_class(_Bash)
+for _kind in (_Bash, _Zsh, _Fish):
+    add_completion_class(_kind)
 
 
 @main.command()

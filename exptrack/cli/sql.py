@@ -11,7 +11,13 @@ import click
 
 from exptrack import ExportError, QueryError, SqlResult, own_files
 from exptrack.cli.documents import format_option, print_rows
-from exptrack.cli.main import json_option, main, open_archive
+from exptrack.cli.main import (
+    FiniteRange,
+    WholeRange,
+    json_option,
+    main,
+    open_archive,
+)
 from exptrack.cli.output import print_json, print_json_or_text
 from exptrack.extras import require
 from exptrack.new_files import write_new_file
@@ -22,7 +28,7 @@ from exptrack.validation import EXACT_INT
 @click.argument("statement")
 @click.option(
     "--max-rows",
-    type=click.IntRange(min=1),
+    type=WholeRange(min=1),
     default=1000,
     show_default=True,
     metavar="N",
@@ -30,7 +36,7 @@ from exptrack.validation import EXACT_INT
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.01),
+    type=FiniteRange(min=0.01),
     default=30.0,
     show_default=True,
     metavar="SECONDS",

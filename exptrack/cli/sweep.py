@@ -21,7 +21,17 @@ from exptrack import (
     load_sweep,
 )
 from exptrack.cli.complete import complete_key, complete_metric, complete_study
-from exptrack.cli.main import FILE, F, can_ask, confirm, json_option, main, open_archive, yes_option
+from exptrack.cli.main import (
+    FILE,
+    F,
+    WholeRange,
+    can_ask,
+    confirm,
+    json_option,
+    main,
+    open_archive,
+    yes_option,
+)
 from exptrack.cli.output import print_csv, print_json, print_json_line, print_json_or_text, show_status
 from exptrack.cli.streams import keep_working
 from exptrack.default_file import find_default_file
@@ -61,8 +71,8 @@ def command_argument(metavar: str) -> Callable[[F], F]:
 def running_options(command: F) -> F:
     """Declare the options that 'run' and 'resume' share; all but `yes` are passed on as they are."""
     options = (
-        click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Run N trials at a time."),
-        click.option("--trials", type=click.IntRange(min=1), metavar="N", help="Run N trials in all."),
+        click.option("--jobs", type=WholeRange(min=1), metavar="N", help="Run N trials at a time."),
+        click.option("--trials", type=WholeRange(min=1), metavar="N", help="Run N trials in all."),
         click.option(
             "--time-limit",
             metavar="TIME",
@@ -70,7 +80,7 @@ def running_options(command: F) -> F:
         ),
         click.option(
             "--retries",
-            type=click.IntRange(min=0),
+            type=WholeRange(min=0),
             metavar="N",
             help="Repeat a trial that was killed from outside up to N times.",
         ),

@@ -15,6 +15,7 @@ from exptrack.cli.main import (
     CANNOT_WRITE,
     FILE,
     READERS_WAIT_S,
+    WholeRange,
     find_default,
     json_option,
     main,
@@ -35,7 +36,7 @@ NICENESS = 10  # a process of the usual priority weighs nine times as much when 
 @click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeRange(0, 65535),
     metavar="N",
     help="Use this port (default: the first free one from 7070; 0: any free one).",
 )

@@ -12,7 +12,14 @@ import click
 
 from exptrack import Archive, RunStatus, RunSummary, Tail, Update
 from exptrack.cli.complete import complete_metric
-from exptrack.cli.main import json_option, main, open_archive, run_argument
+from exptrack.cli.main import (
+    FiniteRange,
+    WholeRange,
+    json_option,
+    main,
+    open_archive,
+    run_argument,
+)
 from exptrack.cli.metrics import BUCKETS_A_COLUMN, label_run
 from exptrack.cli.output import print_json_line
 from exptrack.cli.shown import list_objectives, shorten_ids, system_option
@@ -46,13 +53,13 @@ EPOCH_KEYS = frozenset("epochs max_epochs num_epochs n_epochs total_epochs num_t
 @click.option("--plot", is_flag=True, help="Draw charts of the metrics under the table.")
 @click.option(
     "--every",
-    type=click.FloatRange(min=0.05, max=MOST_SECONDS),
+    type=FiniteRange(min=0.05, max=MOST_SECONDS),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
     help="Seconds between two looks at the archive.",
 )
-@click.option("-n", "--looks", type=click.IntRange(min=1), metavar="N", help="Look N times, then end.")
+@click.option("-n", "--looks", type=WholeRange(min=1), metavar="N", help="Look N times, then end.")
 @system_option
 @json_option
 @click.pass_obj
@@ -76,8 +83,6 @@ def watch(
 
     Example: exptrack watch --metric loss --plot
     """
-    if math.isnan(every):  # no range leaves it out
-        raise click.UsageError("--every needs a number of seconds, not nan")
     with open_archive(db) as archive:
         named = list(dict.fromkeys(archive.get_run(run).run_id for run in runs))
         watching = _Watching(archive, named, metrics)

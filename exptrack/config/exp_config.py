@@ -56,6 +56,7 @@ from exptrack.known_secrets import (
 )
 from exptrack.plain import is_text, reading, short_repr
 from exptrack.records import ConfigSource
+from exptrack.shown import short_map
 from exptrack.validation import MAX_NAME_CHARS, check_text
 
 CANONICAL_VERSION = 1
@@ -377,7 +378,7 @@ class ExpConfig(ConfigReading):
         return self._overrides
 
     def __repr__(self) -> str:
-        return f"ExpConfig({self._shown_tree()!r})"
+        return f"ExpConfig({short_map(self._shown_tree())})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ExpConfig) and self.hash() == other.hash()

@@ -13,7 +13,7 @@ from exptrack.config.tree import ConfigValue, copied, copied_tree, encode_canoni
 from exptrack.errors import ConfigError, ConfigKeyError
 from exptrack.keypath import flatten_map, join_path, path_of, split_index, split_path
 from exptrack.plain import is_text, short_repr
-from exptrack.shown import show_as_html
+from exptrack.shown import short_map, show_as_html
 
 if TYPE_CHECKING:
     from exptrack.markup.notebook import View
@@ -290,4 +290,4 @@ class ConfigSection(ConfigReading, Mapping[str, Any]):
         return f"the section {path_of(self._keys)!r} has no key {path!r}; {suggest_path(self._tree(), path)}"
 
     def __repr__(self) -> str:
-        return f"ConfigSection({self._shown_tree()!r})"
+        return f"ConfigSection({short_map(self._shown_tree())})"

@@ -112,8 +112,15 @@ def write_setting(value: object, most: int = MOST_CHARS) -> str:
         return ""
     if isinstance(value, float):
         return write_number(value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else _write_json(value)
     return cut(re.sub(r"\s*\n\s*", " ⏎ ", text), most)
+
+
+def _write_json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):  # so it says of what holds itself, or holds too much in each other
+        return f"a {type(value).__name__} that holds itself, or too many others in each other"
 
 
 def cut(text: str, most: int = MOST_CHARS) -> str:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.console import (
     Console,
     ConsoleOptions,
@@ -39,10 +39,12 @@ from exptrack.terminal.ascii import spell_out
 
 PIPED_WIDTH = 100_000
 LEAST_WRAPPED = 16  # a column whose words are folded is not made narrower than this
+MOST_SHOWN_CHARS = 500  # of a value in a table on a terminal
 LEAST_FOLDED = 24  # nor one for which other columns are left out
 GAP_CHARS = 2  # between columns
 NUMBER = re.compile(r"[-+]?[0-9][0-9,.]*(?:e[-+]?[0-9]+)?(?: ?[^ 0-9]{1,4})?")  # perhaps with its unit
 BREAKS = re.compile(r"[-_/.,;: ]+")
+MOST_IN_A_CELL = 8  # characters of which all but one have no width
 BLANKS = " \u2800"  # the space, and the braille character without a dot
 
 # The justification and the cells of each column, by its name. "left" is for words, which may be folded; "right"
@@ -55,7 +57,7 @@ def open_console(*, stderr: bool = False) -> Console:
     spell_out(sys.stderr if stderr else sys.stdout)
     made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not made.is_terminal:
-        made = Console(stderr=stderr, markup=False, highlight=False, width=PIPED_WIDTH)
+        made = Console(stderr=stderr, markup=False, highlight=False, width=PIPED_WIDTH, soft_wrap=True)
     made.push_render_hook(_EscapeControls())
     return made
 
@@ -96,7 +98,10 @@ class _Escaped:
         if not console.is_terminal:
             # No style is lost: piped output has none.
             text = "".join(part.text for part in console.render(self._inner, options) if not part.control)
-            yield Segment("\n".join(safe(line).rstrip(BLANKS) for line in text.split("\n")))
+            # A segment for each line: the console cuts a long one into lines in quadratic time.
+            first, *others = (safe(line).rstrip(BLANKS) for line in text.split("\n"))
+            yield Segment(first)
+            yield from (Segment(f"\n{line}") for line in others)
             return
         for text, style, control in console.render(self._inner, options):
             yield Segment(text if control else "\n".join(map(safe, text.split("\n"))), style, control)
@@ -135,9 +140,10 @@ def build_table(
 
     If the terminal is too narrow, long words are folded in the column `folded`. Without `folded` they are
     folded in every column of texts but the first, because people copy from that one. Numbers and drawings are
-    never folded: if they do not fit, each row becomes a block of lines.
+    never folded: if they do not fit, each row becomes a block of lines. A terminal shows the first 500
+    characters of a value, and how many more there are.
     """
-    cells = [[cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row] for row in rows]
+    cells = [[_make_cell(out, cell) for cell in row] for row in rows]
     widths = _measure_columns([name for name, _justify in columns], cells)
     foldable = _find_foldable(columns, folded)
     least = [
@@ -168,19 +174,36 @@ def build_table(
     return table
 
 
+def _make_cell(out: Console, value: object) -> Text:
+    """Return a value as a cell; a terminal shows the beginning of a long one. Text stays as it is."""
+    if isinstance(value, Text):
+        return value
+    text = safe(value)
+    if not out.is_terminal or len(text) <= MOST_SHOWN_CHARS:
+        return Text(text)
+    more = format_count(len(text) - MOST_SHOWN_CHARS, "more character")
+    return Text(f"{text[:MOST_SHOWN_CHARS]} … {more}")
+
+
 def _fold(cell: Text, width: int) -> Text:
     """Break a text into lines of a width: behind a blank, else behind a sign, in the last half of a line."""
-    lines = []
-    while cell.cell_len > width:
-        line = cell.copy()
-        line.truncate(width)
-        found = [one for one in BREAKS.finditer(line.plain) if one.end() > len(line) // 2]
+    text, start, cuts = cell.plain, 0, list[int]()
+    while len(line := _first_line(text, start, width)) < len(text) - start:
+        found = [one for one in BREAKS.finditer(line) if one.end() > len(line) // 2]
         # Behind the last blank itself: the signs after it begin the next word, as those of an option do.
         blanks = [one.start() + one[0].rindex(" ") + 1 for one in found if " " in one[0]]
         ends = blanks or [one.end() for one in found]
-        lines.append(cell[: ends[-1] if ends else max(len(line), 1)])
-        cell = cell[len(lines[-1]) :]
-    return Text("\n").join([*lines, cell]) if lines else cell
+        start += ends[-1] if ends else max(len(line), 1)
+        cuts.append(start)
+    return Text("\n").join(cell.divide(cuts)) if cuts else cell
+
+
+def _first_line(text: str, start: int, width: int) -> str:
+    """Return what fits into a line of a width, from a place on."""
+    if (line := text[start : start + width]).isascii():
+        return line
+    found = chop_cells(text[start : start + MOST_IN_A_CELL * width], width)
+    return found[0] if found else ""
 
 
 def _widest_number(cells: Iterable[Text]) -> int:
@@ -223,6 +246,9 @@ def build_fitted(
     Columns are left out in the order of `expendable`. If that is not enough, each row becomes a block of lines
     with all of them. `option` shows what is left out; `unlisted` counts columns that are left out anyway.
     """
+    columns = {
+        head: (justify, [_make_cell(out, cell) for cell in cells]) for head, (justify, cells) in columns.items()
+    }
     kept = fit_columns(out, columns, expendable, folded)
     heads = [(column_title(head), justify) for head, (justify, _cells) in kept.items()]
     rows = zip(*(cells for _justify, cells in kept.values()), strict=True)
@@ -259,8 +285,12 @@ def measure_table(columns: Columns, folded: str | None = None) -> int:
 def _measure_columns(names: Sequence[str], rows: Iterable[Sequence[object]]) -> list[int]:
     widths = [cell_len(safe(name)) for name in names]
     for row in rows:
-        widths = [max(width, cell_len(safe(cell))) for width, cell in zip(widths, row, strict=True)]
+        widths = [max(width, _width_of(safe(cell))) for width, cell in zip(widths, row, strict=True)]
     return widths
+
+
+def _width_of(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)  # each sign of ASCII that is shown has a cell
 
 
 def _add_gaps(widths: Sequence[int]) -> int:

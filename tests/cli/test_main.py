@@ -193,6 +193,8 @@ def test_words_of_other_tools_mean_a_command_and_are_not_listed(word: str, comma
         (["histroy"], "did you mean 'history'?"),
         (["delet"], "did you mean 'rm'?"),
         (["export"], "'extract' copies runs to an archive, 'report' makes a page"),
+        (["log"], "'history RUN' draws the metrics that a run has logged"),
+        (["search"], "'ls --where FILTER' lists the runs that match"),
         (["import"], "'merge' brings other archives into one"),
         (["frobnicate"], "'main --help' lists them"),
         (["sweep", "histroy"], "'main sweep --help' lists them"),
@@ -203,6 +205,32 @@ def test_an_unknown_command_names_what_may_be_meant(words: list[str], said: str)
     done = call(None, *words)
     assert done.exit_code == 2
     assert f"there is no command '{words[-1]}'; {said}" in " ".join(done.stderr.split())
+
+
+def numeric_options(group: click.Group, *way: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """The command, the option and the kind of number of each option that takes one."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from numeric_options(command, *way, name)
+            continue
+        for option in command.params:
+            if isinstance(option, click.Option) and option.type.name.split()[0] in ("integer", "float"):
+                yield (*way, name), option.opts[-1], option.type.name.split()[0]
+
+
+def test_each_option_says_of_what_is_no_number_that_it_is_none() -> None:
+    found = list(numeric_options(main))
+    assert {"--limit", "--step", "--jobs", "--port", "--smooth", "--timeout"} <= {
+        name for _way, name, _kind in found
+    }
+    for way, option, kind in found:
+        words = "a whole number" if kind == "integer" else "a number"
+        for given in ("abc", "", "1\x1b[2J"):
+            done = call(None, *way, option, given)
+            assert done.exit_code == 2
+            assert f"{given!r} is not {words}" in " ".join(done.stderr.split()), way
+    done = call(None, "ls", "--limit", "9" * 10_000)
+    assert (done.exit_code, len(done.stderr) < 1_000) == (2, True)
 
 
 def test_a_reader_that_leaves_early_is_no_error(lab: Path) -> None:

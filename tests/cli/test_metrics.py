@@ -34,6 +34,19 @@ def test_watch_refuses_a_time_that_no_clock_has(lr_lab: Path, every: str) -> Non
     assert (done.exit_code, "--every" in done.output) == (2, True), done.output
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "Infinity", "1e999", "abc"])
+@pytest.mark.parametrize(
+    "words",
+    [("history", "latest", "--smooth"), ("watch", "-n", "1", "--every"), ("sql", "SELECT 1", "--timeout")],
+)
+def test_no_option_takes_what_is_no_finite_number(lr_lab: Path, words: tuple[str, ...], number: str) -> None:
+    done = call(lr_lab, *words, number)
+    problem = "is not a number" if number == "abc" else "is not a finite number"
+    assert done.exit_code == 2
+    assert f"Invalid value for '{words[-1]}': '{number}' {problem}" in done.stderr
+    assert done.stdout == ""
+
+
 def test_history_prints_points_as_csv_and_json(lr_lab: Path) -> None:
     second, first = (asked(lr_lab, "ls", "--where", f"name = run{n}")[0]["run_id"] for n in (2, 1))
     text = call(

@@ -14,11 +14,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 import pytest
+from click.shell_completion import CompletionItem, get_completion_class
 
 import exptrack
 from exptrack import Archive, Sampler
 from exptrack.cli import main, shells
+from exptrack.cli.main import offering
 from tests.cli.calls import call
 
 KILL_LINE = "\x15"
@@ -237,3 +240,95 @@ def test_bash_gets_bare_words_where_it_puts_them_into_the_line(
     assert answer("exptrack ls --tag it") == ["plain,it\\'s"]
     assert answer("exptrack best 'train ") == ["plain,train loss"], "the blank is in quotes"
     assert answer("exptrack best 'train l") == ["plain,train loss"], "in quotes no blank is escaped"
+
+
+# What would steer the terminal
+
+
+SHELLS = ["bash", "zsh", "fish"]
+STEERING = ["\x9b31m", "\x1b[31m", "\x1b]0;title\x07", "\u202eevil", "a\nplain,b", "a\rb", "\ud800"]
+
+
+def answer_of(shell: str, line: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the program prints when a shell asks it to complete a line that ends in a blank."""
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", "" if shell == "fish" else str(len(line.split())))
+    monkeypatch.setenv("COMP_TYPE", "63")
+    kind = get_completion_class(shell)
+    assert kind is not None
+    return kind(main, {}, "exptrack", "X").complete()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    "line", ["ls --tag", "ls --group", "show", "history latest~1", "groups loss", "sweep show"]
+)
+def test_no_name_of_an_archive_steers_the_terminal(
+    shell: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c1.db"
+    monkeypatch.setenv("EXPTRACK_DB", str(path))
+    with Archive(path) as archive:
+        config = {"lr": 1, "k\x9b2J": 1, "\u202ek": 1}
+        with archive.start_run(config, ["fine", "\x9b2J", "\u202et"], name="\x9b31m", group="g\x9b2J") as run:
+            run.log({"loss": 1.0, "m\x9b2J": 1.0, "\u202em": 1.0}, 0)
+        with archive.start_run(config, ["fine"], name="fine", group="fine group"):
+            pass
+        sampler = Sampler.random(seed=1)
+        for name in ("fine", "\u202estudy"):
+            archive.create_study(name, sampler=sampler)
+    with Archive(path) as archive:
+        shown = answer_of(shell, f"exptrack {line} ", monkeypatch)
+        assert shown, "what steers nothing is offered all the same"
+        assert all(part.isprintable() for row in shown.split("\n") for part in row.split("\t"))
+        if line == "show":
+            assert archive.shorten_ids([run.run_id])[run.run_id] in shown, "a run is still offered by its id"
+            assert "\\x9b31m" in shown, "the help beside it is written as in a table"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("text", STEERING)
+def test_a_word_that_would_be_escaped_is_not_offered_and_its_help_is_escaped(
+    shell: str, text: str, lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @offering
+    def offer(archive: Archive, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        return [
+            CompletionItem(text, help="left out"),
+            CompletionItem("kept", help=text),
+            CompletionItem("bare"),
+        ]
+
+    command = click.Command("show", params=[click.Argument(["word"], shell_complete=offer)])
+    monkeypatch.setitem(main.commands, "show", command)
+    monkeypatch.setenv("EXPTRACK_DB", str(lab))
+    shown = answer_of(shell, "exptrack show ", monkeypatch)
+    assert all(part.isprintable() for row in shown.split("\n") for part in row.split("\t"))
+    assert "left out" not in shown
+    assert "kept" in shown
+    assert "bare" in shown
+    assert text.encode("unicode_escape", "surrogatepass").decode("ascii") in shown
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("given", [{}, {"COMP_CWORD": "1"}, {"COMP_WORDS": "exptrack "}])
+def test_who_asks_without_a_line_is_told_so(
+    shell: str, given: dict[str, str], environment: dict[str, str]
+) -> None:
+    asked = environment | {"_EXPTRACK_COMPLETE": f"{shell}_complete"} | given
+    done = subprocess.run(
+        [sys.executable, "-m", "exptrack"], env=asked, capture_output=True, text=True, timeout=60
+    )
+    if shell == "bash" and "COMP_WORDS" in given:  # it needs no more
+        assert (done.returncode, done.stderr) == (0, "")
+        return
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("exptrack: only the script of 'exptrack completion SHELL'")
+
+
+@pytest.mark.parametrize("columns", ["", "wide", "-3", "0"])
+def test_any_width_of_the_terminal_will_do(columns: str, lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPTRACK_DB", str(lab))
+    monkeypatch.setenv("COLUMNS", columns)
+    assert "plain,paper" in answer_of("bash", "exptrack ls --tag ", monkeypatch)

@@ -209,3 +209,29 @@ def test_a_list_that_code_set_keeps_its_text_when_an_element_is_overridden(tmp_p
     assert (config["sizes"], config["words"]) == ([3, 7], ["x", "${config:width}"])
     assert str(config.source_of("sizes")) == "override sizes[1]=7"
     assert config.source_of("words").kind == "default"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {f"k{place}": "v" * 10_000 for place in range(200)},
+        {f"k{place}": place for place in range(10_000)},
+        {"k" * 1_000: {"inner": ["\U000e0001" * 10_000] * 8}},
+        {"deep": {f"k{place}": {"x": "v" * 10_000} for place in range(200)}},
+    ],
+)
+def test_the_repr_of_a_config_has_a_bound_and_says_how_many_keys_it_leaves_out(values: dict[str, Any]) -> None:
+    config = ExpConfig({"first": 1, "section": values})
+    assert repr(config).startswith("ExpConfig({'first': 1, 'section': ")
+    whole = ExpConfig(values)
+    for shown in map(repr, (config, whole, config.section)):
+        assert len(shown) < 4_000
+    shown = repr(whole)
+    told = sum(f"'{key}': " in shown for key in values)
+    assert f"… {len(values) - told:,} more" in shown or told == len(values) or len(values) == 1
+
+
+def test_a_config_of_usual_size_is_shown_as_a_whole() -> None:
+    values = {f"option_{place}": {"rate": 0.1, "sizes": [1, 2, 3]} for place in range(30)}
+    assert repr(ExpConfig(values)) == f"ExpConfig({values!r})"
+    assert repr(ExpConfig({"a": values}).a) == f"ConfigSection({values!r})"

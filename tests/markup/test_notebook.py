@@ -173,6 +173,31 @@ def test_much_is_cut_and_the_rest_is_counted() -> None:
     assert repr(RecordList([0.5] * 10)) == "[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, … 2 more]"
 
 
+def hold_themselves() -> list[Any]:
+    """Lists that hold themselves: at once, in a list, a map, a record and a tuple; and a very deep one."""
+    at_once: RecordList[Any] = RecordList()
+    at_once.append(at_once)
+    inner: list[Any] = []
+    inner.append(inner)
+    held: dict[str, Any] = {"a": 1}
+    held |= {"b": [held]}
+    deep: list[Any] = []
+    for _level in range(100_000):
+        deep = [deep]
+    point = MetricPoint(0, 0.5, datetime.now(UTC))._replace(value=inner)  # type: ignore[arg-type]
+    return [at_once, *(RecordList([one]) for one in (inner, held, point, ([inner],), deep))]
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_a_list_that_holds_itself_is_shown(place: int) -> None:
+    assert "holds itself, or too many others in each other" in read(hold_themselves()[place]).text
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_the_repr_of_a_list_that_holds_itself_has_a_bound(place: int) -> None:
+    assert len(repr(hold_themselves()[place])) < 500
+
+
 def test_a_long_series_is_drawn_in_few_points(archive: Archive) -> None:
     with archive.start_run() as run:
         run.log_many("loss", None, [math.nan, *(1 / (step + 1) for step in range(30_000)), math.inf])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from exptrack.terminal import console
 from exptrack.terminal.console import Columns, format_size, open_console, print_fitted, print_table
 
 NUMBERS = ["1152921504606846978", "-0.00023475", "12 min 34 s", "1.4e-07"]
@@ -97,3 +100,49 @@ def test_an_age_counts_from_now() -> None:
     from exptrack.terminal.console import format_age
 
     assert format_age(datetime.now(UTC) - timedelta(minutes=5, seconds=1)) == "5 min ago"
+
+
+LONG = "".join(f"v{place:04}" for place in range(2_000))
+
+
+def test_a_terminal_shows_the_beginning_of_a_long_value_and_a_pipe_the_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    heads, rows = [("key", "left"), ("value", "left")], [["whole", LONG[:500]], ["cut", LONG]]
+    columns: Columns = {"key": ("left", ["cut"]), "value": ("left", [LONG])}
+    for width in (30, 80, 300, 20_000):
+        shown = "".join("".join(drawn(width, print_table, heads, rows)).split())
+        assert LONG[:500] in shown
+        assert shown.count(LONG[480:500]) == 2
+        assert LONG[490:510] not in shown
+        assert "…9,500morecharacters" in shown
+        assert shown.count("…") == 1
+        fitted = "".join("".join(drawn(width, print_fitted, columns, [])).split())
+        assert LONG[:500] in fitted
+        assert "…9,500morecharacters" in fitted
+    out = open_console()
+    print_table(out, heads, rows)
+    print_fitted(out, columns, [])
+    assert capsys.readouterr().out.count(LONG) == 2
+
+
+def test_a_pipe_gets_lines_of_any_length(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "word " * 40_000 + "end"
+    open_console().print(Text(words))
+    assert capsys.readouterr().out == words + "\n"
+
+
+@pytest.mark.parametrize("word", ["v", "word and-sign ", "宽", "é", "e\u0301", "👩\u200d🔬"])
+@pytest.mark.parametrize("width", [1, 7, 20])
+def test_folded_lines_fit_and_hold_the_whole_text(word: str, width: int) -> None:
+    text = word * 500
+    lines = console._fold(Text(text), width).plain.split("\n")
+    assert "".join(lines) == text
+    if cell_len(word[0]) <= width:
+        assert max(map(cell_len, lines)) <= width
+
+
+def test_a_long_text_is_folded_in_time_that_grows_with_its_length() -> None:
+    began = time.monotonic()
+    assert console._fold(Text("v" * 100_000), 2).plain.count("\n") == 49_999
+    assert time.monotonic() - began < 15, "it took minutes where each line was cut off the whole rest"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exptrack import (
@@ -560,14 +560,25 @@ def test_yaml_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         load_as(tmp_path, ".yaml", YAML)
 
 
+class _QuotingDumper(yaml.SafeDumper):
+    """Quotes every text: PyYAML leaves 0E0 and 08 bare, which readers of YAML 1.2 take for numbers."""
+
+
+_QuotingDumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
+
+
 @ROOMY
 @given(plans(), st.sampled_from([".json", ".yaml"]))
+@example(SweepPlan("0", "0E0", "minimize", {"_": Dimension("float", 0.0, 0.0)}), ".yaml")
+@example(SweepPlan("0", "08", "minimize", {"_": Dimension("float", 0.0, 0.0)}), ".yaml")
 def test_a_plan_comes_back_from_yaml_and_json(
     tmp_path_factory: pytest.TempPathFactory, plan: SweepPlan, suffix: str
 ) -> None:
     text = json.dumps(sdn.loads(as_file(plan, table=False)))
     if suffix == ".yaml":
-        text = yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True)
+        text = yaml.dump(json.loads(text), Dumper=_QuotingDumper, sort_keys=False, allow_unicode=True)
     assert facts_of(load_as(tmp_path_factory.getbasetemp(), suffix, text)) == facts_of(plan)
 
 

@@ -40,7 +40,7 @@ _WORDS_OF_MODULE = {
     "exptrack.start_run(config)": "Experiment init new_run",
     "run.log(values), of the run that exptrack.start_run() returns": "log log_metric log_metrics",
     "run.update_config(values), of the run that exptrack.start_run() returns": (
-        "config log_hparams log_hyperparams log_param log_params"
+        "log_hparams log_hyperparams log_param log_params"
     ),
     "run.artifacts.register_file(name, path), of the run that exptrack.start_run() returns": (
         "log_artifact log_artifacts save"

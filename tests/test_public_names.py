@@ -67,7 +67,7 @@ def test_no_public_call_takes_what_only_exptrack_can_name() -> None:
     def names_internal(member: object, said: object) -> bool:
         """Return whether an annotation names an internal class, also one that is imported for types alone."""
         words = set(re.findall(r"\w+", str(said))) & (internal - GIVEN_BACK)
-        known = getattr(function_of(member), "__globals__", {})
+        known = getattr(inspect.unwrap(function_of(member)), "__globals__", {})
         return any(is_internal(known[word]) if word in known else True for word in words)
 
     found = [

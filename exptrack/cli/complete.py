@@ -17,6 +17,7 @@ from exptrack.cli.main import complete_run, offering
 from exptrack.metric_order import rank_metric
 
 MOST_OFFERED = 200
+CHOOSE_RUNS = ("where", "named", "ranking")  # options, by their parameters
 Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
@@ -29,7 +30,7 @@ def complete_metric(archive: Archive, ctx: click.Context, _incomplete: str) -> I
     """Offer metrics: those of the run that is named before, else of all runs."""
     from exptrack.exporters.report_contents import plain_name
 
-    run = ctx.params.get("run")
+    run = _find_named_run(ctx)
     if run is not None:
         from exptrack.terminal.console import format_metric
 
@@ -121,11 +122,19 @@ def _complete_fields(archive: Archive, text: str, kind: str) -> Iterator[Complet
         yield CompletionItem(f"{text[: one.start]}{one.text}{text[one.end :]}", help=one.kind)
 
 
+def _find_named_run(ctx: click.Context) -> str | None:
+    """Return the run that stands before on the command line; None where options choose the runs."""
+    if any(ctx.params.get(name) for name in CHOOSE_RUNS):
+        return None
+    run: str | None = ctx.params.get("run") or next(iter(ctx.params.get("words") or ()), None)
+    return run
+
+
 def complete_words(then: Complete | None = None) -> Complete:
     """Return a completion for words of which the first is a run, unless options choose runs."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        if any(ctx.params.get(name) for name in ("words", "where", "named", "ranking")):
+        if any(ctx.params.get(name) for name in ("words", *CHOOSE_RUNS)):
             return [] if then is None else then(ctx, param, incomplete)
         return complete_run(ctx, param, incomplete)
 

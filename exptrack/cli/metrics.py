@@ -132,7 +132,10 @@ def history(
             chosen, metrics = _choose_runs(archive, ranking, where, limit), words
         found = {one.summary.run_id: one for one in map(archive.show_run, (*chosen, *others))}
         if not found:
-            click.echo("no run matches")
+            if as_csv or as_json:
+                _print_points([], as_csv)
+            else:
+                click.echo("no run matches")
             return
         runs = [one.summary for one in found.values()]
         summaries = {run_id: {one.name: one for one in detail.metrics} for run_id, detail in found.items()}

@@ -252,7 +252,10 @@ def test_history_draws_the_best_runs_or_those_that_match(lr_lab: Path) -> None:
     assert ("run2" in both, "run1" in both, "run0" in both) == (False, True, True)
     newest = call(lr_lab, "history", "val/acc", "--where", "tag = base", "-n", "1").stdout
     assert ("run2" in newest, "run1" in newest) == (True, False)
-    assert call(lr_lab, "history", "--where", "tag = nothing").stdout == "no run matches\n"
+    nothing = ["history", "--where", "tag = nothing"]
+    assert call(lr_lab, *nothing).stdout == "no run matches\n"
+    assert json.loads(call(lr_lab, *nothing, "--json").stdout) == []
+    assert call(lr_lab, *nothing, "--csv").stdout.splitlines() == ["run_id,metric,step,value,time_s"]
     for words, said in ((["--best", "peak"], "peak:min or peak:max"), ([], "name a RUN")):
         refused = call(lr_lab, "history", *words)
         assert refused.exit_code == 2

@@ -9,6 +9,10 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import exptrack.fork_imports as _fork_imports
+
+_fork_imports.register()  # before any other hook of exptrack
+
 __version__ = "0.2.0"
 
 # Each file of the library, and the public names in it.

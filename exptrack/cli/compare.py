@@ -18,6 +18,7 @@ from exptrack.cli.main import (
     narrow,
     open_archive,
     run_argument,
+    say_why_empty,
     where_option,
 )
 from exptrack.cli.output import print_json
@@ -73,7 +74,7 @@ def compare(
             _print_compared(form, found, [metrics[name] for name in names])
             return
         if not chosen:
-            click.echo("no run matches the filter")
+            say_why_empty(narrow(archive.runs(), where))
             return
         from exptrack.terminal.comparison import print_comparison
         from exptrack.terminal.console import open_console
@@ -188,6 +189,8 @@ def groups(
     with open_archive(db) as archive:
         found = archive.group_by(keys, metric, where=where, statistic=statistic)
         left_out = archive.count_left_out(metric, where=where, statistic=statistic)
+        if not (found or as_json or form) and say_why_empty(narrow(archive.runs(), where)):
+            return
     if as_json:
         print_json(found)
         return
@@ -243,6 +246,8 @@ def importance(
     with open_archive(db) as archive:
         found = archive.importance(metric, where=where, statistic=statistic, method=method, sample=sample)
         left_out = archive.count_left_out(metric, where=where, statistic=statistic)
+        if not (found or as_json) and say_why_empty(narrow(archive.runs(), where)):
+            return
     if as_json:
         print_json(found)
         return

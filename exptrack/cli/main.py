@@ -323,6 +323,17 @@ def narrow(query: RunQuery, where: Iterable[str]) -> RunQuery:
     return query
 
 
+def say_why_empty(query: RunQuery) -> bool:
+    """Print why a query has no run, if it has none; whether it has none."""
+    why = query.explain_empty()
+    if why is None:
+        return False
+    from exptrack.terminal.console import safe
+
+    click.echo(safe(why))
+    return True
+
+
 def can_ask() -> bool:
     """Whether there is a terminal on which the user can answer."""
     return sys.stdin is not None and sys.stdin.isatty()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from exptrack.cli.main import confirm, narrow, open_archive
+from exptrack.cli.main import confirm, narrow, open_archive, say_why_empty
 from exptrack.cli.output import print_json, show_status
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def change_runs(
         if choice.runs:
             query = query.only(*choice.runs)
         ids = [row["run_id"] for row in query.to_dicts(["run_id"])]
+        if not ids and not choice.as_json and say_why_empty(query):
+            return
         if ids:
             confirm(f"{verb} {format_count(len(ids), 'run')}{end}?", choice.yes)
         with show_status("changing runs"):

@@ -29,6 +29,7 @@ from exptrack.cli.main import (
     main,
     narrow,
     open_archive,
+    say_why_empty,
     where_option,
 )
 from exptrack.cli.output import print_csv, print_json
@@ -134,8 +135,8 @@ def history(
         if not found:
             if as_csv or as_json:
                 _print_points([], as_csv)
-            else:
-                click.echo("no run matches")
+            elif not say_why_empty(narrow(archive.runs(), where)):
+                click.echo(f"no completed run has a finite {ranking}")
             return
         runs = [one.summary for one in found.values()]
         summaries = {run_id: {one.name: one for one in detail.metrics} for run_id, detail in found.items()}

@@ -32,6 +32,7 @@ from exptrack.cli.main import (
     narrow,
     open_archive,
     run_argument,
+    say_why_empty,
     where_option,
     yes_option,
 )
@@ -140,6 +141,8 @@ def ls(
         valued: list[tuple[RunSummary, dict[str, Any]]]
         valued = [(run, {}) for run in query] if columns is None and not fields else list(query.values(fields))
         found = [run for run, _values in valued]
+        if not found and say_why_empty(query):
+            return
         ids = shorten_ids(out, archive, (run.run_id for run in found))
         heads = list(valued[0][1]) if valued else []
         if columns is not None:
@@ -278,6 +281,8 @@ def best(
         from exptrack.terminal.console import open_console
         from exptrack.terminal.runs import print_ranking
 
+        if not found and say_why_empty(narrow(archive.runs(), where)):
+            return
         out = open_console()
         ids = shorten_ids(out, archive, (run.run_id for run, _value in found))
     if found:
@@ -352,6 +357,8 @@ def top(
 
         out = open_console()
         ids = shorten_ids(out, archive, (run.run_id for run, _value in found))
+        if not found and say_why_empty(query):
+            return
     if found:
         print_ranking(out, field, found, differing, ids)
     else:

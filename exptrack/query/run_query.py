@@ -208,6 +208,31 @@ class RunQuery(ManyRuns, RunFrames):
         dead = find_dead_runs(self._connection)
         return Selection(self._connection, self._condition, self._order, dead).count()
 
+    def explain_empty(self) -> str | None:
+        """Say why the query has no run: which condition no run satisfies, and which values there are.
+
+        None if some run satisfies all conditions.
+        """
+        self._settle()
+        return self._explain_empty()
+
+    @in_reading
+    def _explain_empty(self) -> str | None:
+        from exptrack.query.emptiness import MOST_WORDS, explain_emptiness
+
+        def count(condition: Condition) -> int:
+            return replace(self, _condition=And((condition,)))._count()
+
+        if self._count():
+            return None
+        if not count(EVERYTHING):
+            return "there are no runs"
+        conditions = self._condition.conditions if isinstance(self._condition, And) else (self._condition,)
+        everything = replace(self, _condition=EVERYTHING, _limit=None)
+        return explain_emptiness(
+            conditions, count, lambda field: everything._summarize(str(field), field, 1, MOST_WORDS)
+        )
+
     def first(self) -> RunSummary | None:
         """Return the first run, or None."""
         return next(iter(self.limit(1)), None)

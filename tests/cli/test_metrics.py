@@ -253,7 +253,9 @@ def test_history_draws_the_best_runs_or_those_that_match(lr_lab: Path) -> None:
     newest = call(lr_lab, "history", "val/acc", "--where", "tag = base", "-n", "1").stdout
     assert ("run2" in newest, "run1" in newest) == (True, False)
     nothing = ["history", "--where", "tag = nothing"]
-    assert call(lr_lab, *nothing).stdout == "no run matches\n"
+    said = "no run satisfies tag = 'nothing'; its only value is 'base'\n"
+    assert call(lr_lab, *nothing).stdout == said
+    assert call(lr_lab, "history", "--best", "val/acc", "--where", "tag = nothing").stdout == said
     assert json.loads(call(lr_lab, *nothing, "--json").stdout) == []
     assert call(lr_lab, *nothing, "--csv").stdout.splitlines() == ["run_id,metric,step,value,time_s"]
     for words, said in ((["--best", "peak"], "peak:min or peak:max"), ([], "name a RUN")):

@@ -49,7 +49,8 @@ def test_ls_takes_filters_beside_its_options_and_orders(lr_lab: Path) -> None:
     assert names(lr_lab, "--order", "-config.optim.amp,config.lr", "-n", "2") == ["run2", "run1"]
     assert names(lr_lab, "--order", "-metrics.loss.last", "-n", "3") == ["run1", "run0", MARKUP]
     assert names(lr_lab, "--where", "status = failed", "--after", "2001-01-01") == [MARKUP]
-    assert "no runs" in call(lr_lab, "ls", "--where", "name = nobody").stdout
+    nobody = call(lr_lab, "ls", "--where", "name = nobody").stdout
+    assert nobody.startswith("no run satisfies name = 'nobody'; its values are ")
 
 
 def test_ls_shows_the_columns_that_were_asked_for_typed(lr_lab: Path) -> None:
@@ -76,7 +77,7 @@ def test_ls_shows_the_columns_that_were_asked_for_typed(lr_lab: Path) -> None:
         r"run2 +0\.001 +true +\[1, 2\] +1152921504606846978 +nan +0\.15 +base +completed", lines[1]
     )
     assert lines[0].startswith(asked(lr_lab, "ls", "-n", "1")[0]["run_id"])
-    assert "no runs" in call(lr_lab, "ls", "--columns", words, "--where", "name = nobody").stdout
+    assert "no run satisfies" in call(lr_lab, "ls", "--columns", words, "--where", "name = nobody").stdout
 
 
 def test_a_wrong_filter_order_or_column_is_shown_with_a_caret(lr_lab: Path) -> None:
@@ -140,7 +141,7 @@ def test_best_ranks_only_what_the_filters_admit(lr_lab: Path) -> None:
     assert ranked("--where", "config.lr > 0.001") == ["run1", "run0"]
     assert ranked("--where", "tag = base", "--where", "metrics.loss < 1") == ["run1"]
     assert ranked("--where", "metrics.loss.mean > 0 and not tag = base", "--by", "min") == ["run0"]
-    assert "no completed run" in call(lr_lab, "best", "val/acc", "--max", "--where", "name = x").stdout
+    assert "no run satisfies name" in call(lr_lab, "best", "val/acc", "--max", "--where", "name = x").stdout
 
 
 def test_top_ranks_runs_of_every_status_by_any_field(lr_lab: Path) -> None:
@@ -152,7 +153,7 @@ def test_top_ranks_runs_of_every_status_by_any_field(lr_lab: Path) -> None:
     assert ranked("metrics.val/acc.max", "-n", "1") == [(MARKUP, 0.99)]
     assert ranked("name", "--where", "tag = base") == [("run2", "run2"), ("run1", "run1")]
     assert [name for name, _tags in ranked("tag")] == ["run2", "run1"]
-    assert "no run has a value of ended" in call(lr_lab, "top", "ended", "--where", "name = x").stdout
+    assert "no run satisfies name" in call(lr_lab, "top", "ended", "--where", "name = x").stdout
     assert "0.99" in call(lr_lab, "top", "metrics.val/acc.max").stdout
 
 

@@ -17,6 +17,7 @@ from exptrack.database.damage import decoding_rows
 from exptrack.metrics.store import read_summaries
 from exptrack.records import RunStatus
 from exptrack.runs.events import read_events
+from exptrack.tracking.child_output import last_lines
 from exptrack.tracking.run import PRUNE_EVENT
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ RUN_OF_TRIAL = "SELECT r.id FROM trial AS t JOIN run AS r ON r.run_id = t.run_id
 RUN_ENDING = "SELECT status, reason FROM run WHERE id = ?"
 REPORTS_OF_TRIAL = "SELECT step, value FROM trial_report WHERE trial = ? ORDER BY id"
 MARK_OF_TRIAL = "SELECT value FROM trial_attribute WHERE trial = ? AND scope = 'system' AND name = ?"
-
-REASON_LINES, REASON_CHARS = 3, 500
-TRACEBACK = "Traceback (most recent call last):\n"
 
 
 class Verdict(NamedTuple):
@@ -74,7 +72,7 @@ def judge_command(
     if ended.returncode == 0 and row is not None:
         return Verdict(reason=_describe_ending(row["status"], row["reason"]))
     what = row["reason"] if row is not None and row["status"] == RunStatus.FAILED else None
-    return Verdict(reason=f"{ended.words}: {what or _last_lines(ended.errors)}".rstrip(": "))
+    return Verdict(reason=f"{ended.words}: {what or last_lines(ended.errors)}".rstrip(": "))
 
 
 def judge_left(connection: Connection, settings: Mapping[str, Any] | None, trial: int) -> Verdict | None:
@@ -141,10 +139,3 @@ def _describe_ending(status: str, reason: str | None) -> str:
         return f"its run is {status}: {reason}"
     words = "failed without a reason" if status == RunStatus.FAILED else f"is {status}"
     return f"its run {words}: the script did not call complete() or fail()"
-
-
-def _last_lines(text: str) -> str:
-    """Return the end of standard error; of a Python traceback only the error, without the lines of code."""
-    lines = [line.rstrip() for line in text.rpartition(TRACEBACK)[2].splitlines() if line.strip()]
-    lines = [line.strip() for line in lines if not line.startswith("  ")] or [line.strip() for line in lines]
-    return " / ".join(lines[-REASON_LINES:])[-REASON_CHARS:]

@@ -36,6 +36,7 @@ _NAMES_IN = {
     "portable.salvage_report": "SalvageReport SalvagedRun",
     "portable.verification": "VerifyReport Problem",
     # A run
+    "scripts.supervisor": "run_command CommandReport",
     "tracking.run": "Run",
     "tracking.current": "current_run",
     "runs.trial_link": "TrialPruned",
@@ -345,6 +346,8 @@ if TYPE_CHECKING:
     from exptrack.runs.groups import RunGroup as RunGroup
     from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
+    from exptrack.scripts.supervisor import CommandReport as CommandReport
+    from exptrack.scripts.supervisor import run_command as run_command
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler
     from exptrack.sweeps.plan import Dimension as Dimension

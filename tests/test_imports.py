@@ -28,6 +28,7 @@ STOREYS = (
     "query tracking",
     "analysis sweeps portable",
     "archive",
+    "scripts",
     "__init__",
     "terminal importers exporters web integrations compat",
     "tui",

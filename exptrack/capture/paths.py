@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 ELSEWHERE = "…"
@@ -30,10 +32,25 @@ _UNBROKEN = rf"(?:/|{_PART})+"
 _HOMES = r"(?i)(?:/home|/Users|/root|[A-Za-z]:/Users)(?:/[^/]+)?"
 
 
+_counting_as_main: list[str | None] = []
+
+
 def find_main_script() -> str | None:
     """Return the absolute path of the file that Python was started with; None in a shell or a notebook."""
+    if _counting_as_main:
+        return _counting_as_main[-1]
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     return os.path.abspath(main) if main else None
+
+
+@contextmanager
+def counting_as_main(path: str | None) -> Iterator[None]:
+    """Let another file, or none, count as the main script inside the block, for a program that runs others."""
+    _counting_as_main.append(path)
+    try:
+        yield
+    finally:
+        _counting_as_main.pop()
 
 
 def find_repository_root(start: str) -> str | None:

@@ -9,6 +9,7 @@ tables.
 """
 
 # The help lists commands in the order of these imports.
+from exptrack.cli import run as run  # isort: skip
 from exptrack.cli import runs as runs  # isort: skip
 from exptrack.cli import trash as trash  # isort: skip
 from exptrack.cli import metrics as metrics  # isort: skip

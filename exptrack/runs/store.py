@@ -14,7 +14,14 @@ from typing import Any, NamedTuple
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.config.exp_config import ExpConfig
-from exptrack.config.store import RowIds, delete_config, insert_config, read_source_ids, remove_unused_sources
+from exptrack.config.store import (
+    RowIds,
+    delete_config,
+    insert_config,
+    read_exp_config,
+    read_source_ids,
+    remove_unused_sources,
+)
 from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import hash_row
@@ -60,6 +67,10 @@ VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM note WHERE run = :run), :at
 """
 RUN_WITH_EXTERNAL_ID = "SELECT run_id FROM run WHERE external_id = ?"
 DECLARED = "SELECT code_digest, data_references FROM run_environment WHERE run = ?"
+SAVE_DATA = "UPDATE run_environment SET data_references = ? WHERE run = ?"
+SAVE_ORIGIN = """
+UPDATE run SET parent_run_id = coalesce(?, parent_run_id), external_id = coalesce(?, external_id) WHERE id = ?
+"""
 SAVE_IDENTITY = "UPDATE run SET config_hash = ?, family = ?, fingerprint = ? WHERE id = ?"
 
 
@@ -92,9 +103,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
     began = utc_text(new.started_at)
     ended = None if new.ended_at is None else utc_text(new.ended_at)
     if new.external_id is not None:
-        taken = connection.value(RUN_WITH_EXTERNAL_ID, (new.external_id,))
-        if taken is not None:
-            raise ExternalIdError(new.external_id, taken)
+        _require_free(connection, new.external_id)
     run = connection.execute(
         INSERT_RUN,
         (
@@ -175,6 +184,32 @@ def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
     add_to_run(connection, run, sum_config(connection, run) - before)
     with changing_run(connection, run):
         connection.execute(SAVE_IDENTITY, (*identity, run))
+
+
+def save_origin(
+    connection: Connection, run: int, *, parent: str | None, external_id: str | None, data: Mapping[str, str]
+) -> None:
+    """Give a live run the parent, external id and data that its script declares. Call inside a transaction.
+
+    None, and a map without data, leave what the run has.
+
+    Raises:
+        ExternalIdError: another run has the external id.
+    """
+    if external_id is not None:
+        _require_free(connection, external_id)
+    with changing_run(connection, run):
+        connection.execute(SAVE_ORIGIN, (parent, external_id, run))
+        if data:
+            connection.execute(SAVE_DATA, (encode_canonical(dict(data)), run))
+    if data:
+        replace_config(connection, run, read_exp_config(connection, run))
+
+
+def _require_free(connection: Connection, external_id: str) -> None:
+    taken = connection.value(RUN_WITH_EXTERNAL_ID, (external_id,))
+    if taken is not None:
+        raise ExternalIdError(external_id, taken)
 
 
 def insert_note(

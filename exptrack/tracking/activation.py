@@ -1,5 +1,7 @@
 """Keep the runs whose blocks are open around a call, and find the one that is current.
 
+Also what a start asks for, which is a new run or one that waits to be taken (see ``adoption``).
+
 Invariants:
 
 - A block of a run holds in its own context: a thread and an asyncio task do not see the blocks of another.
@@ -9,10 +11,26 @@ Invariants:
 from __future__ import annotations
 
 from contextvars import ContextVar
+from typing import NamedTuple
 
 from exptrack.errors import RunNotFoundError
 from exptrack.records import RunStatus
 from exptrack.tracking.heartbeat import LIVE, LiveRun
+
+RUN_VARIABLE = "EXPTRACK_RUN"  # the run of `exptrack run`, in the environment of what it runs
+
+
+class Asked(NamedTuple):
+    """What a script asks for as it starts a run, checked; only the config is as it was given."""
+
+    config: object
+    tags: list[str]
+    data: dict[str, str]
+    name: str | None
+    group: str | None
+    parent: str | None
+    external_id: str | None
+
 
 _entered: ContextVar[tuple[LiveRun, ...]] = ContextVar("exptrack_entered_runs", default=())
 

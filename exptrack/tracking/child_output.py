@@ -35,7 +35,7 @@ ERASE_LINE = "\x1b[K"  # from the cursor to the end of the line
 class OutputReader:
     """A thread that reads one stream of a child to its end, and closes it.
 
-    `pass_on` gets each piece as it comes, and b"" at the end. `keep` gets whole lines, as a terminal shows them.
+    `pass_on` gets each piece as it comes, and b"" at the end. `keep` gets whole lines, as they are shown.
     """
 
     def __init__(
@@ -58,9 +58,10 @@ class OutputReader:
         except RuntimeError:
             raise OSError(errno.EAGAIN, "the system lets this process begin no more threads") from None
 
-    def join(self) -> None:
-        """Wait for the end of the stream, for `DRAIN_S` at most."""
+    def join(self) -> bool:
+        """Wait for the end of the stream, for `DRAIN_S` at most; return whether it has come."""
         self._thread.join(DRAIN_S)
+        return not self._thread.is_alive()
 
     @property
     def begun(self) -> str:

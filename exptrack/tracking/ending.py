@@ -18,6 +18,12 @@ from exptrack.plain import plain, short_repr
 STOPPED = {130: "interrupted from the keyboard", 143: "terminated by SIGTERM"}
 
 _last_exit: SystemExit | None = None
+_told: list[BaseException | None] = []  # how the script ended, by the word of the program that executed it
+
+
+def tell_end(error: BaseException | None) -> None:
+    """Say how the script has ended: by an exception that is on its way to the interpreter, or by itself."""
+    _told.append(error)
 
 
 def find_ending_error() -> BaseException | None:
@@ -25,6 +31,8 @@ def find_ending_error() -> BaseException | None:
 
     A prompt (IPython, a notebook, ``python -i``) keeps the error of whatever cell failed last, for ever.
     """
+    if _told:
+        return None if isinstance(_told[-1], SystemExit) else _told[-1]
     if _is_prompt():
         return None
     error: BaseException | None = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
@@ -76,6 +84,8 @@ def note_exit(error: SystemExit) -> None:
 
 def find_exit() -> SystemExit | None:
     """Return the exit that ended the script, if it was noticed."""
+    if _told:
+        return _told[-1] if isinstance(_told[-1], SystemExit) else None
     error = _last_exit
     if error is None or _is_prompt():
         return None

@@ -50,6 +50,7 @@ from exptrack.runs.seal import reseal_run, seal_run
 from exptrack.runs.store import NewRun, check_data, check_optional_name, check_tags, insert_run, record_end
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
 from exptrack.times import EPOCH, MILLISECOND, moment, steady_s, utc_text
+from exptrack.tracking.activation import RUN_VARIABLE, Asked
 from exptrack.tracking.ending import watch_exits
 from exptrack.tracking.run import BEAT, RUN_STATE, Run
 from exptrack.validation import check_choice, check_flag, check_step
@@ -121,25 +122,45 @@ def start_run(
 
         given = read_elsewhere(started_at, code, environment, owner, lease_s)
         _refuse_sampling(sample_every_s, given.lease_s)
+    may_adopt = trial is None
     surrounding = find_surrounding_trial(connection) if trial is None else None
     if surrounding is not None:
         trial = surrounding["id"]
         group = surrounding["study"] if group is None else group
         name = name_trial_run(surrounding["study"], surrounding["number"]) if name is None else name
     hide_arguments()
-    new = NewRun(
-        config=make_config(config).interpolate(),
+    asked = Asked(
+        config=config,
         tags=check_tags(tags),
         data=_read_data(data, is_here=given is None or given.environment is None),
         name=check_optional_name(name, "run name"),
         group=check_optional_name(group, "group"),
         parent=None if parent is None else resolve_run(connection, parent)["run_id"],
+        external_id=check_optional_name(external_id, "external id"),
+    )
+    if RUN_VARIABLE in os.environ:
+        from exptrack.tracking import adoption
+
+        taken = adoption.take(connection, kind, asked) if may_adopt and given is None else None
+        if taken is not None:
+            taken._completes_at_exit = completes or taken._completes_at_exit
+            taken._sample_system(sample_every_s)
+            return taken
+        if asked.parent is None:
+            asked = asked._replace(parent=adoption.find_parent(connection))
+    new = NewRun(
+        config=make_config(asked.config).interpolate(),
+        tags=asked.tags,
+        data=asked.data,
+        name=asked.name,
+        group=asked.group,
+        parent=asked.parent,
         code=given.code if given is not None and given.code is not None else capture_code(),
         environment=(
             given.environment if given is not None and given.environment is not None else capture_environment()
         ),
         started_at=datetime.now(UTC),
-        external_id=check_optional_name(external_id, "external id"),
+        external_id=asked.external_id,
     )
     is_own = given is None or (given.code is None and given.environment is None)
     files = _collect_code(new) if is_own and keeps_code() else None

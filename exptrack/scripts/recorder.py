@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from exptrack.capture.paths import belongs_to_installation, find_main_script
 from exptrack.capture.redaction import is_secret_name, remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.growth import read_addition
@@ -33,8 +34,9 @@ HARMLESS = ("", "none", "true", "false", "null")
 class Recorder:
     """Records with the run that `find_run` returns. It is asked at the first thing to record."""
 
-    def __init__(self, find_run: Callable[[], Run]) -> None:
+    def __init__(self, find_run: Callable[[], Run], *, only_own_scripts: bool = False) -> None:
         self._find_run = find_run
+        self._only_own_scripts = only_own_scripts
         self._runs: list[Run] = []  # the innermost last: a job of Hydra has its own
         self._pid = os.getpid()
         self._told: set[str] = set()
@@ -43,7 +45,12 @@ class Recorder:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is the process that records, and not a worker forked from it."""
+        """Whether this process records: it is no worker that was forked, and no launcher or tool."""
+        if self._only_own_scripts:
+            # Known only once Python has begun with its script.
+            script = find_main_script()
+            if script is not None and belongs_to_installation(script):
+                return False
         return os.getpid() == self._pid
 
     @property
@@ -127,10 +134,6 @@ class Recorder:
             self.run.log_metric(name, value, at, time)
         except RunFinishedError:
             self.run.log_rows([(name, value, at, time)])
-
-    def record_file(self, name: str, content: str | bytes, facts: Mapping[str, Any]) -> None:
-        """Store a file's content as an artifact of the run. Commits."""
-        self.run.artifacts.register_data(name, content, facts)
 
 
 def _hide(values: Mapping[str, Any]) -> dict[str, Any]:

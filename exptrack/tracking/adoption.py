@@ -31,6 +31,12 @@ def offer(run: Run) -> None:
     _waiting.append(run)
 
 
+def withdraw(run: Run) -> None:
+    """Let no start take a run any more."""
+    if run in _waiting:
+        _waiting.remove(run)
+
+
 def take(connection: Connection, kind: type[Run], asked: Asked) -> Run | None:
     """Return the run that waits for the script, with what the start asks for; None if none does. Commits.
 
@@ -66,7 +72,9 @@ def _become(run: Run, kind: type[Run]) -> None:
 
 
 def _find_offered(connection: Connection) -> Run | None:
-    return next((run for run in _waiting if run._live and run._connection.place == connection.place), None)
+    return next(
+        (run for run in reversed(_waiting) if run._live and run._connection.place == connection.place), None
+    )
 
 
 def _find_claimable(connection: Connection, kind: type[Run]) -> Run | None:

@@ -107,11 +107,12 @@ def start_run(
     owner: str = PROCESS,
     lease_s: float | None = None,
     trial: int | None = None,
+    adopting: bool = True,
 ) -> Run:
     """Start a run; see :meth:`exptrack.Archive.start_run`.
 
     The run joins `trial`, a row id. Without it, the run joins the trial that this process runs, if that has no
-    run yet.
+    run yet. Without `adopting`, it takes no run that `exptrack run` has started.
     """
     sample_every_s = _check_sampling(system_metrics)
     completes = _check_at_exit(at_exit)
@@ -122,7 +123,7 @@ def start_run(
 
         given = read_elsewhere(started_at, code, environment, owner, lease_s)
         _refuse_sampling(sample_every_s, given.lease_s)
-    may_adopt = trial is None
+    may_adopt = adopting and trial is None
     surrounding = find_surrounding_trial(connection) if trial is None else None
     if surrounding is not None:
         trial = surrounding["id"]

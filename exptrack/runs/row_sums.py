@@ -127,7 +127,7 @@ OF_STUDY = (
     Rows("number", NUMBERS_SUMMED),
 )
 OF_GROUP = (Rows("run_group", GROUP_SUMMED), Rows("run_group_attribute", GROUP_ATTRIBUTES_SUMMED))
-_CONFIG = OF_RUN[2:4]
+_ENVIRONMENT, _CONFIG = OF_RUN[1], OF_RUN[2:4]
 _ARTIFACT = Rows("artifact", ARTIFACT_SUMMED)
 
 
@@ -157,6 +157,11 @@ def sum_config(connection: Connection, run: int) -> int:
 def changing_run(connection: Connection, run: int) -> AbstractContextManager[None]:
     """Change the row of a run, or its owner, in the block."""
     return changing_rows(connection, ADD_TO_RUN, run, (_RUN, _OWNER), (run,))
+
+
+def changing_origin(connection: Connection, run: int) -> AbstractContextManager[None]:
+    """Change the row of a run and its environment in the block."""
+    return changing_rows(connection, ADD_TO_RUN, run, (_RUN, _ENVIRONMENT), (run,))
 
 
 def reopening_run(connection: Connection, run: int) -> AbstractContextManager[None]:

@@ -35,6 +35,7 @@ from exptrack.runs.row_sums import (
     add_to_run,
     begin_group_sum,
     changing_group,
+    changing_origin,
     changing_run,
     sum_config,
     sum_new_run,
@@ -198,7 +199,7 @@ def save_origin(
     """
     if external_id is not None:
         _require_free(connection, external_id)
-    with changing_run(connection, run):
+    with changing_origin(connection, run):
         connection.execute(SAVE_ORIGIN, (parent, external_id, run))
         if data:
             connection.execute(SAVE_DATA, (encode_canonical(dict(data)), run))

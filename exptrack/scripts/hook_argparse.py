@@ -6,21 +6,18 @@ the parsers that one parser calls. A later parse adds keys and changes them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from exptrack.scripts.recorder import Recorder
-
-# These parse the process's arguments for themselves, or by another hook.
-FOREIGN = frozenset(["hydra", "_pytest", "unittest", "jsonargparse", "IPython", "exptrack"])
+from exptrack.scripts.recorder import FOREIGN, Recorder
 
 
 def install(module: ModuleType, recorder: Recorder) -> None:
     """Wrap the method that every parse comes down to."""
     parser_class: Any = module.__dict__["ArgumentParser"]
+    subparsers: Any = module.__dict__["_SubParsersAction"]
     original = parser_class.parse_known_args
 
     @wraps(original)
@@ -33,7 +30,7 @@ def install(module: ModuleType, recorder: Recorder) -> None:
                 found, rest = result
                 recorder.note_rest(rest)
                 values = {str(key): _name(value) for key, value in vars(found).items()}
-                recorder.record_config(values, _find_defaults(self, found), "argparse")
+                recorder.record_config(values, _find_defaults(self, found, subparsers), "argparse")
         return result
 
     parser_class.parse_known_args = parse_known_args
@@ -55,16 +52,16 @@ def _name(value: Any) -> Any:
     return value.name if is_file else value
 
 
-def _find_defaults(parser: Any, found: argparse.Namespace) -> set[str]:
+def _find_defaults(parser: Any, found: Any, subparsers: Any) -> set[str]:
     """Return the keys whose value is the default of the parser or of the subparser that was chosen."""
     keys: set[str] = {
         key for key, default in parser._defaults.items() if _is_same(getattr(found, key, None), default)
     }
     for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
+        if isinstance(action, subparsers):
             name = getattr(found, action.dest, None)
             if name in action.choices:
-                keys |= _find_defaults(action.choices[name], found)
+                keys |= _find_defaults(action.choices[name], found, subparsers)
         elif hasattr(found, action.dest):
             default = action.default
             if isinstance(default, str):

@@ -10,8 +10,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from exptrack.scripts.hook_argparse import FOREIGN
-from exptrack.scripts.recorder import Recorder
+from exptrack.scripts.recorder import FOREIGN, Recorder
 
 DEFAULTS = ("DEFAULT", "DEFAULT_MAP")
 

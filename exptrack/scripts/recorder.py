@@ -28,6 +28,8 @@ from exptrack.tracking.run import Run
 
 STRICT_VARIABLE = "EXPTRACK_STRICT"
 FAILED_EVENT = "hook_failed"
+# Libraries that read the process's arguments for themselves, or by another hook.
+FOREIGN = frozenset(["hydra", "_pytest", "unittest", "jsonargparse", "IPython", "exptrack"])
 HARMLESS = ("", "none", "true", "false", "null")
 
 

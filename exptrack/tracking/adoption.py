@@ -15,11 +15,13 @@ import os
 from exptrack.config.growth import read_addition
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import RunNotFoundError
+from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.store import save_origin
 from exptrack.tracking.activation import RUN_VARIABLE, Asked
 from exptrack.tracking.run import Run, unpickle_run
 
+ADOPT_EVENT = "adopt"  # the script's own start took the run
 CLAIM_VARIABLE = "EXPTRACK_CLAIM"  # a path; whoever makes this file takes the run
 
 
@@ -111,9 +113,8 @@ def _give(run: Run, asked: Asked) -> None:
 
 @in_section
 def _store_origin(run: Run, asked: Asked) -> None:
-    if asked.parent is None and asked.external_id is None and not asked.data:
-        return
-    with run._connection.transaction():
-        save_origin(
-            run._connection, run._run, parent=asked.parent, external_id=asked.external_id, data=asked.data
-        )
+    connection, row = run._connection, run._run
+    with connection.transaction():
+        if asked.parent is not None or asked.external_id is not None or asked.data:
+            save_origin(connection, row, parent=asked.parent, external_id=asked.external_id, data=asked.data)
+        record_event(connection, row, ADOPT_EVENT, {"parent": asked.parent, "external_id": asked.external_id})

@@ -43,6 +43,8 @@ def become_script() -> None:
     words = sys.argv[1:]
     main = ModuleType("__main__")
     main.__dict__["__builtins__"] = builtins
+    if sys.version_info < (3, 14):
+        main.__annotations__ = {}
     _kept.append(sys.modules["__main__"])
     sys.modules["__main__"] = main
     sys.argv[:] = words

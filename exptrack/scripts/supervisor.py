@@ -40,7 +40,7 @@ from exptrack.secret_channel import SecretChannel
 from exptrack.shown import shown
 from exptrack.tracking.activation import RUN_VARIABLE
 from exptrack.tracking.adoption import CLAIM_VARIABLE
-from exptrack.tracking.child_output import KEPT_CHARS, HeadAndTail, OutputReader
+from exptrack.tracking.child_output import KEPT_CHARS, HeadAndTail, OutputReader, Source
 from exptrack.tracking.lifecycle import KEEP_CODE_VARIABLE
 from exptrack.tracking.run import Run
 from exptrack.validation import check_flag, check_text
@@ -370,7 +370,8 @@ class _OutputRecorder:
         self._archive = archive
         self._is_ours = archive is None
         self._kept = {OUTPUT: HeadAndTail(KEPT_CHARS), ERRORS: HeadAndTail(KEPT_CHARS)}
-        self._readers: dict[str, OutputReader] = {}
+        self._sources: dict[str, Source] = {}
+        self._reader: OutputReader | None = None
         self._failed: set[int] = set()  # our streams that take no more
         self.output_error: int | None = None
         self._keeping, self._storing = threading.Lock(), threading.Lock()
@@ -381,10 +382,10 @@ class _OutputRecorder:
     def begin(self, streams: Sequence[Any]) -> None:
         """Begin to read stdout and stderr of the command."""
         for number, (name, stream) in enumerate(zip(self._kept, streams, strict=True), 1):
-            self._readers[name] = OutputReader(
-                stream, partial(self._pass_on, number), partial(self._keep, name)
-            )
-            self._readers[name].begin()
+            pass_on, keep = partial(self._pass_on, number), partial(self._keep, name)
+            self._sources[name] = Source(stream, pass_on, keep)
+        self._reader = OutputReader(*self._sources.values())
+        self._reader.begin()
 
     def _pass_on(self, number: int, data: bytes) -> None:
         view = memoryview(data)
@@ -421,8 +422,7 @@ class _OutputRecorder:
 
     def finish_reading(self) -> bool:
         """Wait for the end of the output, a little; return whether both streams have ended."""
-        ended = [reader.join() for reader in self._readers.values()]  # each of them
-        return all(ended)
+        return self._reader is None or self._reader.join()
 
     def stop(self) -> tuple[str, str] | None:
         """Store no more by the minute; return archive and id of the run, None if there is none."""
@@ -450,7 +450,7 @@ class _OutputRecorder:
             artifacts = self.open().get_run(self._get_run()[1]).artifacts
             for name in self._kept:
                 with self._keeping:
-                    begun = self._readers[name].begun if name in self._readers else ""
+                    begun = self._sources[name].begun if name in self._sources else ""
                     text = self._kept[name].text() + begun
                 if text in ("", self._stored[name]):
                     continue

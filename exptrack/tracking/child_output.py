@@ -13,15 +13,18 @@ from __future__ import annotations
 import codecs
 import errno
 import os
+import selectors
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import IO
 
 READ_BYTES = 64 * 1024
 KEPT_CHARS = 2 * 1024 * 1024  # of the beginning, and the same of the end
+TURNS = 16  # pieces that are read of one stream before another has its turn
 # How long to wait for the end of the output after the child's end. Processes it started may keep it open.
 DRAIN_S = 2.0
 # A shell reports a command killed by a signal with these exit codes. Windows has exit codes for a crash.
@@ -32,8 +35,8 @@ REASON_LINES, REASON_CHARS = 3, 500
 ERASE_LINE = "\x1b[K"  # from the cursor to the end of the line
 
 
-class OutputReader:
-    """A thread that reads one stream of a child to its end, and closes it.
+class Source:
+    """One stream of a child.
 
     `pass_on` gets each piece as it comes, and b"" at the end. `keep` gets whole lines, as they are shown.
     """
@@ -41,11 +44,50 @@ class OutputReader:
     def __init__(
         self, stream: IO[bytes], pass_on: Callable[[bytes], None], keep: Callable[[str], None]
     ) -> None:
-        self._stream = stream
+        self.stream = stream
         self._pass_on = pass_on
         self._keep = keep
         self._lines = _ShownLines()
-        self._thread = threading.Thread(target=self._read, name="exptrack-output", daemon=True)
+
+    @property
+    def begun(self) -> str:
+        """The line that has not ended yet, as a terminal shows it."""
+        return _overwrite(self._lines.begun)
+
+    def take_piece(self) -> bool:
+        """Read the next piece, waiting for it; return False at the end, and close the stream."""
+        data = self._read_piece()
+        self._pass_on(data)
+        text = self._lines.add(data) if data else self._lines.finish()
+        if text:
+            self._keep(text)
+        if not data:
+            self.stream.close()
+        return bool(data)
+
+    def _read_piece(self) -> bytes:
+        try:
+            return os.read(self.stream.fileno(), READ_BYTES)
+        except OSError as error:
+            # So Linux tells that no process has the other side of a terminal open any more.
+            if error.errno != errno.EIO:
+                raise
+            return b""
+
+
+class OutputReader:
+    """Reads the streams of a child to their ends, in the order in which the child writes, as far as that shows.
+
+    One thread reads all of them. Windows cannot wait for several pipes: there, each has a thread.
+    """
+
+    def __init__(self, *sources: Source) -> None:
+        self.sources = sources
+        groups = [(one,) for one in sources] if sys.platform == "win32" else [sources]
+        self._threads = [
+            threading.Thread(target=_read_sources, args=(group,), name="exptrack-output", daemon=True)
+            for group in groups
+        ]
 
     def begin(self) -> None:
         """Begin to read.
@@ -54,39 +96,45 @@ class OutputReader:
             OSError: the system lets this process begin no more threads.
         """
         try:
-            self._thread.start()
+            for thread in self._threads:
+                thread.start()
         except RuntimeError:
             raise OSError(errno.EAGAIN, "the system lets this process begin no more threads") from None
 
     def join(self) -> bool:
-        """Wait for the end of the stream, for `DRAIN_S` at most; return whether it has come."""
-        self._thread.join(DRAIN_S)
-        return not self._thread.is_alive()
+        """Wait for the end of the streams, for `DRAIN_S` at most; return whether it has come."""
+        deadline = time.monotonic() + DRAIN_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
-    @property
-    def begun(self) -> str:
-        """The line that has not ended yet, as a terminal shows it."""
-        return _overwrite(self._lines.begun)
 
-    def _read(self) -> None:
-        with self._stream:
-            while data := self._read_piece():
-                self._pass_on(data)
-                text = self._lines.add(data)
-                if text:
-                    self._keep(text)
-        self._pass_on(b"")
-        self._keep(self._lines.finish())
+def _read_sources(sources: tuple[Source, ...]) -> None:
+    if len(sources) == 1:
+        while sources[0].take_piece():
+            pass
+        return
+    with selectors.DefaultSelector() as selector:
+        for source in sources:
+            selector.register(source.stream, selectors.EVENT_READ, source)
+        while selector.get_map():
+            ready = {key.data for key, _events in selector.select()}
+            for source in sources:
+                # Of what is there at once, standard output most often came first: it was flushed for the other.
+                for _turn in range(TURNS if source in ready else 0):
+                    if not _take(selector, source):
+                        break
+                    if source not in {key.data for key, _events in selector.select(0)}:
+                        break
 
-    def _read_piece(self) -> bytes:
-        """Return the next piece, and b"" at the end."""
-        try:
-            return os.read(self._stream.fileno(), READ_BYTES)
-        except OSError as error:
-            # So Linux tells that no process has the other side of a terminal open any more.
-            if error.errno != errno.EIO:
-                raise
-            return b""
+
+def _take(selector: selectors.BaseSelector, source: Source) -> bool:
+    """Take a piece of a stream; at its end, wait for it no more."""
+    number = source.stream.fileno()  # before it is closed
+    if source.take_piece():
+        return True
+    selector.unregister(number)
+    return False
 
 
 class _ShownLines:

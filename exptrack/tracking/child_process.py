@@ -23,7 +23,7 @@ from typing import IO, NamedTuple, TypeAlias
 
 from exptrack.errors import warn
 from exptrack.known_secrets import count_begun, mask_bytes
-from exptrack.tracking.child_output import KEPT_CHARS, HeadAndTail, OutputReader, describe_end
+from exptrack.tracking.child_output import KEPT_CHARS, HeadAndTail, OutputReader, Source, describe_end
 
 # Called with each piece of output as it comes, and with True if it was written to standard error. After its
 # first exception it is called no more.
@@ -75,20 +75,19 @@ class Child:
         self._held = {False: b"", True: b""}
         self._writing = threading.Lock()
         self._told_to_end = False
-        self._readers = [self._read(self._process.stdout, False), self._read(self._process.stderr, True)]
-
-    def _read(self, pipe: IO[bytes] | None, is_error: bool) -> OutputReader:
-        assert pipe is not None
-        # The two streams are read by two threads; whole lines are kept together, but their order may change.
-        pass_on, keep = partial(self._pass_on_masked, is_error), partial(self._keep, is_error)
-        reader = OutputReader(pipe, pass_on, keep)
+        self._reader = OutputReader(
+            self._make_source(self._process.stdout, False), self._make_source(self._process.stderr, True)
+        )
         try:
-            reader.begin()
+            self._reader.begin()
         except OSError:
             self.kill()
             self._process.wait()
             raise
-        return reader
+
+    def _make_source(self, pipe: IO[bytes] | None, is_error: bool) -> Source:
+        assert pipe is not None
+        return Source(pipe, partial(self._pass_on_masked, is_error), partial(self._keep, is_error))
 
     def _pass_on_masked(self, is_error: bool, piece: bytes) -> None:
         """Pass output on without secrets; hold the end of it back, where a secret may have begun."""
@@ -136,8 +135,7 @@ class Child:
         returncode = self._process.wait()
         if self._told_to_end:
             self.terminate()  # end also the processes that it started and left running
-        for reader in self._readers:
-            reader.join()
+        self._reader.join()
         if self._told_to_end:
             self.kill()
         killed, words = describe_end(returncode)

@@ -139,7 +139,7 @@ def files_page() -> str:
         "The files of the package, each with the first paragraph of its docstring. The rest of the docstring"
         " states the invariants of the file.",
     ]
-    folders = [PACKAGE, *sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))]
+    folders = [PACKAGE, *sorted({path.parent for path in PACKAGE.rglob("*/*.py")})]
     for folder in folders:
         files = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
         heading = "exptrack" if folder == PACKAGE else f"exptrack/{folder.name}"

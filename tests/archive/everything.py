@@ -93,11 +93,12 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
     ended: list[exptrack.SweepTrial] = []
     code = "import exptrack; run = exptrack.start_run(); run.log({'loss': 1.0}); run.complete()"
     report = archive.run_sweep(plan, [sys.executable, "-c", code], after=ended.append)
+    ran = exptrack.run_command([sys.executable, "-c", "pass"], path=folder / "ran.db")
     second.artifacts.register_data("gone", "x")
     archive.trash_run(archive.record_runs([old])[0])
     live = archive.start_run({"lr": 0.4})
     things: list[object] = [
-        [archive, live, first, study, asked, tail, used, old, plan, report, ended, study.optuna_study],
+        [ran, archive, live, first, study, asked, tail, used, old, plan, report, ended, study.optuna_study],
         [archive.runs().where("config.lr > 0"), archive.runs().page(1), exptrack.RunFilter.all()],
         [archive.list_runs(), archive.show_run(second.run_id), archive.best_run("loss", "minimize")],
         [archive.diff_runs(first, second), archive.compare([first, second]), archive.what_changed(second)],

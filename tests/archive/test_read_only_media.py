@@ -60,6 +60,7 @@ WRITING = [
     "artifacts alias RUN words best",
     "artifacts put RUN words",
     "merge PATH part.db",
+    f"run {shlex.quote(sys.executable)} -c pass",
 ]
 # They need no archive, or other runs than one that is completed, or do not end by themselves.
 ELSEWHERE = {

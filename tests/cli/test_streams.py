@@ -27,6 +27,7 @@ NO_PLACE = 21  # the code of an output that cannot be written
 NAMES = [name for name, command in COMMANDS.items() if not isinstance(command, click.Group)]
 # A call of every command, in a folder with lab.db and the files that `lab` makes. RUN is the id of a run.
 CALLS = {
+    "run": "plain.py",
     "ls": "",
     "show": "RUN",
     "best": "loss --min",
@@ -86,6 +87,7 @@ CALLS = {
     "completion": "bash",
 }
 WORKS = {
+    "run": "SELECT 1 FROM runs JOIN artifacts USING (run_id) WHERE artifacts.name = 'output' AND status = 'completed'",
     "tag": "SELECT 1 FROM tags WHERE tag = 'größer'",
     "note": "SELECT 1 FROM notes WHERE text = 'größer 日本'",
     "rename": "SELECT 1 FROM runs WHERE name = 'größer'",
@@ -111,6 +113,11 @@ with exptrack.start_run(exptrack.current_trial().config) as run:
     for stream in (sys.stdout, sys.stderr):
         stream.buffer.write("é".encode() * 300_000 + b"\\n")
     run.log({"loss": 1.0})
+"""
+PLAIN = """
+import sys
+for stream in (sys.stdout, sys.stderr):
+    stream.buffer.write("é".encode() * 300_000 + b"\\n")
 """
 LOOK = """
 import json, os, stat, sys
@@ -165,6 +172,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     (folder / "config.sdn").write_text("a: 日本\nb: 1\n", encoding="utf-8")
     (folder / "s.sdn").write_text(SWEEP, encoding="utf-8")
     (folder / "train.py").write_text(TRAIN, encoding="utf-8")
+    (folder / "plain.py").write_text(PLAIN, encoding="utf-8")
     with Archive(folder / "lab.db") as archive:
         for number in range(3):
             with archive.start_run({"b": number}) as run:
@@ -285,7 +293,7 @@ def test_a_command_prints_in_any_encoding(name: str, lab: Lab, warm: list[WarmPy
     assert b"Traceback" not in done.stderr
     if name in DOCUMENTS:
         assert "日本" in done.stdout.decode("utf-8")
-    elif not name.startswith("sweep r"):  # these pass on the bytes of their command
+    elif not name.startswith(("sweep r", "run")):  # these pass on the bytes of their command
         done.stdout.decode(ENCODINGS[number].get("PYTHONIOENCODING", "utf-8"))
     require_work(tmp_path / "lab", name)
 

@@ -142,9 +142,11 @@ def files_page() -> str:
     folders = [PACKAGE, *sorted({path.parent for path in PACKAGE.rglob("*/*.py")})]
     for folder in folders:
         files = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
-        heading = "exptrack" if folder == PACKAGE else f"exptrack/{folder.name}"
+        heading = "/".join(("exptrack", *folder.relative_to(PACKAGE).parts))
         lines = [f"``{path.name}``\n   {first_paragraph(docstring_of(path))}" for path in files]
-        parts += [underlined(heading, "-"), first_paragraph(docstring_of(folder / "__init__.py")), *lines]
+        parts.append(underlined(heading, "-"))
+        door = folder / "__init__.py"
+        parts += [first_paragraph(docstring_of(door)), *lines] if door.exists() else lines
     return "\n\n".join(parts) + "\n"
 
 

@@ -140,6 +140,7 @@ PRINTED = {
     "docs/resuming.md: Start another run from a checkpoint": "b'weights' ['state']\n",
     "docs/sweeps.md: A script with argparse": "",
     "docs/sweeps.md: A script with a config": "",
+    "docs/running.md: From Python": "completed 0\n",
     "docs/sweeps.md: Search from Python": "'width': 64}",
 }
 

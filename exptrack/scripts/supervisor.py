@@ -27,8 +27,10 @@ from typing import Any
 
 from exptrack.archive.archive import Archive
 from exptrack.capture.redaction import know_secrets_of_command, remove_secrets
+from exptrack.database.opening import archive_path
 from exptrack.errors import ExptrackError, InvalidValueError, warn
 from exptrack.known_secrets import CHANNEL_VARIABLE, know_secret
+from exptrack.plain import read_elements, read_path
 from exptrack.records import RunStatus
 from exptrack.runs.store import check_note, check_optional_name, check_tags
 from exptrack.scripts.command import NOT_EXECUTABLE, Target, read_target
@@ -101,9 +103,11 @@ def run_command(
         InvalidValueError: there is no such script or command, or an argument cannot be stored.
         ArchiveError: the archive of a command that is no Python script cannot be opened.
     """
-    checked = [check_text(word, "a word of the command") for word in words]
+    found = read_elements(words, "the command", like="['train.py', '--lr', '0.1']")
+    checked = [check_text(word, "a word of the command") for word in found]
     target = read_target(checked)
-    unknown = sorted(set(without) - HOOKS.keys())
+    left_out = [check_text(hook, "a hook") for hook in read_elements(without, "without", like="['argparse']")]
+    unknown = sorted(set(left_out) - HOOKS.keys())
     if unknown:
         raise InvalidValueError(f"there is no hook {unknown[0]!r}; there are {', '.join(HOOKS)}")
     instructions = Instructions(
@@ -111,7 +115,7 @@ def run_command(
         group=check_optional_name(group, "group"),
         tags=check_tags(tags),
         note=None if note is None else check_note(note),
-        hooks=[hook for hook in HOOKS if hook not in without],
+        hooks=[hook for hook in HOOKS if hook not in left_out],
         is_module=target.kind == "module",
         options=target.options,
         report="",
@@ -119,7 +123,7 @@ def run_command(
     keeps_code = check_flag(keep_code, "keep_code")
     keeps_output = check_flag(keep_output, "keep_output")
     know_secrets_of_command(checked)
-    supervisor = _Supervisor(None if path is None else os.path.abspath(os.fspath(path)), keeps_output)
+    supervisor = _Supervisor(None if path is None else str(archive_path(read_path(path))), keeps_output)
     with tempfile.TemporaryDirectory(prefix="exptrack-") as folder:
         if find_rank() > 0:
             return supervisor.run_unrecorded(target)

@@ -87,7 +87,7 @@ CALLS = {
     "completion": "bash",
 }
 WORKS = {
-    "run": "SELECT 1 FROM runs JOIN artifacts USING (run_id) WHERE artifacts.name = 'output' AND status = 'completed'",
+    "run": "SELECT 1 FROM artifacts WHERE name = 'output'",
     "tag": "SELECT 1 FROM tags WHERE tag = 'größer'",
     "note": "SELECT 1 FROM notes WHERE text = 'größer 日本'",
     "rename": "SELECT 1 FROM runs WHERE name = 'größer'",

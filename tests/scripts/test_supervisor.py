@@ -419,3 +419,10 @@ def test_the_function_returns_what_became_of_the_run(lab: ScriptLab, monkeypatch
     assert [note.text for note in found.notes] == ["why"]
     with pytest.raises(InvalidValueError, match="there is no hook 'wandb'; there are argparse, click"):
         run_command(["train.py"], path=lab.db, without=["wandb"])
+
+
+def test_the_command_has_a_switch_for_each_hook() -> None:
+    from exptrack.cli.run import HOOKS as SWITCHES
+    from exptrack.scripts.instructions import HOOKS
+
+    assert set(SWITCHES) == HOOKS.keys()

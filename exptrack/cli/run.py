@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from exptrack import run_command
 from exptrack.cli.main import F, main
 from exptrack.cli.streams import OutputFailedError
 
@@ -71,6 +70,8 @@ def run(
 
     Example: exptrack run --tag baseline train.py --lr 0.01
     """
+    from exptrack import run_command  # which no other command needs
+
     words = ["-m", *command] if is_module else list(command)
     report = run_command(
         words,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 
 import pytest
 
+from exptrack import Archive
 from tests.scripts.script_lab import ScriptLab
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -231,3 +233,26 @@ def test_a_script_of_which_nothing_can_run_has_no_run(
     assert done.stderr.decode().splitlines()[-1].startswith(last)
     assert b"exptrack/" not in done.stderr
     assert not lab.db.exists()
+
+
+def test_the_code_of_a_run_is_what_the_script_was(lab: ScriptLab) -> None:
+    def git(*words: str) -> None:
+        told = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+        subprocess.run(["git", *told, *words], cwd=lab.folder, check=True, capture_output=True)
+
+    git("init", "-q")
+    lab.write(".gitignore", "lab.db*\n")
+    lab.write("train.py", "print('first')\n")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    lab.write("train.py", "import beside\nprint('second')\n")
+    lab.write("beside.py", "WORD = 1\n")
+    done = lab.run("train.py", "--lr", "1")
+    assert done.stdout == b"second\n", done.stderr
+    environment = lab.only().environment
+    assert (environment["script"], environment["command"]) == ("train.py", ["train.py", "--lr", "1"])
+    with Archive(lab.db) as archive:
+        made = archive.reproduce(archive.list_runs()[0].run_id, lab.folder / "again", repository=lab.folder)
+    assert made.command[1:] == ("train.py", "--lr", "1")
+    for name in ("train.py", "beside.py"):
+        assert (lab.folder / "again" / name).read_text() == (lab.folder / name).read_text()

@@ -49,8 +49,8 @@ def capture_launch(tree: CapturedTree) -> Launch:
     place = working if is_inside or base is None else base
     hidden = _hide(given)[: len(given) if is_whole else end]
     words = [_write(word, number, tree, place) for number, word in enumerate(hidden)]
-    if len(words) > 1 and tree.script is not None and _is_command(given[1], tree.script):
-        words = words[1:]
+    if len(words) > 1 and _is_command(given[1]):
+        words = [escape_surrogates(os.path.basename(given[1])), *words[2:]]
     folder = None
     if is_inside and base is not None:
         folder = escape_surrogates(os.path.relpath(working, os.path.realpath(base)).replace(os.sep, "/"))
@@ -95,10 +95,9 @@ def _name_main(tree: CapturedTree) -> list[str]:
     return [sys.executable or "python", *([] if tree.script is None else [tree.script])]
 
 
-def _is_command(word: str, script: str) -> bool:
+def _is_command(word: str) -> bool:
     """Whether a script is a command of an installed package, which needs no interpreter before it."""
-    same = os.path.realpath(word) == os.path.realpath(script)
-    return same and belongs_to_installation(script) and not script.endswith(".py")
+    return not word.startswith("-") and belongs_to_installation(word) and not word.endswith(".py")
 
 
 def _write(word: str, number: int, tree: CapturedTree, place: str) -> str:

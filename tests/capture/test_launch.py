@@ -94,3 +94,13 @@ def test_secrets_and_paths_of_the_machine_are_hidden(project: Path) -> None:
     token = "hf_" + "x1" * 12
     words = launch(project, "train.py", f"--token={token}", "--out", "/var/elsewhere/out.csv")[0]
     assert words == [PYTHON, "train.py", "--token=***", "--out", "…/out.csv"]
+
+
+def test_a_command_that_runs_another_program_needs_no_interpreter(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = os.path.join(sys.prefix, "bin", "exptrack")
+    monkeypatch.setattr(sys, "orig_argv", [sys.executable, command, "run", "sh", "train.sh"])
+    monkeypatch.setattr(sys, "argv", [command, "run", "sh", "train.sh"])
+    script = str(project / "train.sh")
+    assert capture_launch(CapturedTree(str(project), script, None)).words == ["exptrack"]

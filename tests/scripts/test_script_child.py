@@ -247,7 +247,7 @@ def test_the_code_of_a_run_is_what_the_script_was(lab: ScriptLab) -> None:
     git("commit", "-qm", "first")
     lab.write("train.py", "import beside\nprint('second')\n")
     lab.write("beside.py", "WORD = 1\n")
-    done = lab.run("train.py", "--lr", "1")
+    done = lab.run("train.py", "--lr", "1", environ={"EXPTRACK_KEEP_CODE": "yes"})
     assert done.stdout == b"second\n", done.stderr
     environment = lab.only().environment
     assert (environment["script"], environment["command"]) == ("train.py", ["train.py", "--lr", "1"])

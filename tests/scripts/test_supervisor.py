@@ -78,10 +78,15 @@ def test_a_bar_is_kept_as_it_ended(lab: ScriptLab) -> None:
 
 def test_without_output_nothing_is_kept_and_without_code_no_file(lab: ScriptLab) -> None:
     lab.write("train.py", "print('printed')")
-    done = lab.run("--no-output", "--no-code", "train.py")
-    assert (done.returncode, done.stdout) == (0, b"printed\n")
-    found = lab.only()
-    assert (found.summary.status, [one.name for one in found.artifacts]) == ("completed", [])
+    for switches, kept in ((["--no-output", "--no-code"], []), (["--no-output"], ["exptrack/code"])):
+        done = lab.run(*switches, "train.py", environ={"EXPTRACK_KEEP_CODE": "yes"})
+        assert (done.returncode, done.stdout) == (0, b"printed\n")
+        found = lab.details()[-1]
+        assert (found.summary.status, [one.name for one in found.artifacts]) == ("completed", kept)
+    for command in (["sh", "-c", "echo printed"], ["--no-code", "sh", "-c", "echo printed"]):
+        lab.run(*command, environ={"EXPTRACK_KEEP_CODE": "yes"})
+    kept_of = [sorted(one.name for one in run.artifacts) for run in lab.details()[2:]]
+    assert kept_of == [["exptrack/code", "output"], ["output"]]
 
 
 def test_output_that_nobody_takes_is_kept_and_the_script_goes_on(lab: ScriptLab) -> None:

@@ -184,7 +184,7 @@ def test_a_signal_to_the_supervisor_reaches_the_script(name: str, reason: str, l
     lab.write("train.py", WAITS)
     number = signal.Signals[name]
     process = lab.start("train.py", start_new_session=True)
-    wait_for(process, b"begun")
+    wait_for(process, b"begun\n")
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode == -number
@@ -201,7 +201,7 @@ def test_a_script_may_handle_a_signal(name: str, lab: ScriptLab) -> None:
         f"import signal, sys\nsignal.signal(signal.{name}, lambda *_: (print('heard'), sys.exit(7)))\n{WAITS}",
     )
     process = lab.start("train.py", start_new_session=True)
-    wait_for(process, b"begun")
+    wait_for(process, b"begun\n")
     process.send_signal(signal.Signals[name])
     out, errors = process.communicate(timeout=60)
     assert (process.returncode, out) == (7, b"heard\n"), errors

@@ -18,7 +18,8 @@ from exptrack.query.compiler import METRIC_VALUES, TRASHED
 from exptrack.query.conditions import EVERYTHING, PRUNED, compare_fact, names_pruned
 from exptrack.query.fields import check_statistic
 from exptrack.query.metric_names import read_metric_name
-from exptrack.query.names import find_key, read_filters, suggest_key
+from exptrack.query.name_ids import find_key
+from exptrack.query.names import read_filters, suggest_key
 from exptrack.query.selection import NEWEST_FIRST, Selection
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_text

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.query.conditions import DATA, PRUNED, And, Comparison, Condition, Field, Not, Or
-from exptrack.query.names import find_key, find_metric
+from exptrack.query.name_ids import find_key, find_metric
 from exptrack.query.patterns import LIKE, pattern_of
 from exptrack.runs.data import DATA_WORDS
 from exptrack.validation import EXACT_INT

@@ -22,13 +22,13 @@ from exptrack.plain import read_elements, short_repr
 from exptrack.query import frames
 from exptrack.query.compiler import TRASHED
 from exptrack.query.conditions import EVERYTHING, And, Comparison, Condition, Field, Or, compare_fact
-from exptrack.query.details import read_rows
 from exptrack.query.fields import Values, read_fields, read_row_ids
 from exptrack.query.many_runs import ManyRuns
 from exptrack.query.names import check_field_exists, check_names_exist
 from exptrack.query.parser import parse_columns, parse_field, parse_filter, parse_order
 from exptrack.query.run_filter import RunFilter, check_filter_status
 from exptrack.query.run_frames import RunFrames
+from exptrack.query.run_lists import read_rows
 from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection, check_place
 from exptrack.records import Artifact, RunSummary
 from exptrack.runs.lookup import id_of, read_runs, resolve_run, summarize_runs

@@ -32,7 +32,7 @@ from exptrack.query.compiler import (
     match_value,
 )
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Not, Or
-from exptrack.query.names import find_key, find_metric
+from exptrack.query.name_ids import find_key, find_metric
 from exptrack.query.patterns import LIKE, pattern_of
 
 RunSet: TypeAlias = int

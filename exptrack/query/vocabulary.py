@@ -27,7 +27,8 @@ from exptrack.query.conditions import (
     SYNONYMS,
     Field,
 )
-from exptrack.query.names import SOME_ATTRS, find_metric
+from exptrack.query.name_ids import find_metric
+from exptrack.query.names import SOME_ATTRS
 
 MOST_LOOKS = 500  # distinct values at which a search looks
 MOST_NAMES = 1_000  # that hold a word and are looked up among the values

@@ -26,7 +26,7 @@ from exptrack.query.compiler import (
     Fragment,
 )
 from exptrack.query.fields import OF_RUNS
-from exptrack.query.ranking import BEST
+from exptrack.query.ranking import BEST, EVERY_RUN
 from exptrack.query.run_query import RunQuery
 from exptrack.query.run_sets import IS_MEMBER
 from exptrack.query.selection import SelectedRun, Selection
@@ -76,6 +76,7 @@ ALLOWED = {
     "page_views.LIST_PAGE_VIEWS": "every view is the question",
     "rest.HAS_OWNERS": "whether there is any row",
     "rest.HOLDS_SOMETHING": "whether there is any row",
+    "run_lists.NEWEST_RUNS": "the newest runs, up to a limit, are the question; it walks the index of starts",
     "run_sets.ALL_RUNS": "every run is the question; it reads a covering index",
     "run_sets.COUNT_ALL": "the number of all runs is the question; it reads a covering index",
     "retention.STORAGE": "the storage of all runs is the question; it reads the artifacts, not the runs",
@@ -307,7 +308,7 @@ def test_values_of_a_fact_are_found_through_an_index(filled: Archive, fact: str)
 
 @pytest.mark.parametrize("key", BEST, ids=map("-".join, BEST))
 def test_ranking_reads_an_index(filled: Archive, key: tuple[str, str]) -> None:
-    ranking = BEST[key].format(source="metric_series AS s", test="1")
+    ranking = BEST[key].format(source=EVERY_RUN.source, test=EVERY_RUN.test)
     assert scans(filled, ranking, ("val_acc", 10)) == []
 
 
@@ -377,7 +378,7 @@ UNINDEXED_ORDERS += ["study,-trial.number", "trial.state", "attr.score"]
 
 
 def selection(query: RunQuery, connection: Any) -> Selection:
-    return Selection(connection, query._condition, query._order)
+    return Selection(connection, query._asked.condition, query._asked.order)
 
 
 def explained(archive: Archive, statement: Fragment) -> list[str]:
@@ -446,7 +447,7 @@ def test_sets_are_read_along_indexes(filled: Archive, monkeypatch: pytest.Monkey
         return read_list(connection, statement)
 
     monkeypatch.setattr(run_sets, "_read_list", look_and_read)
-    condition = filled.runs().where(text)._condition
+    condition = filled.runs().where(text)._asked.condition
     run_sets.RunSets(filled._connection, Compiler(filled._connection), ()).find(condition)
     scanned = [step for step in found if not WORDS.match(step)]
     assert len(scanned) <= (1 if re.search(TESTED, text) else 0), scanned

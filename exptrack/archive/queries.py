@@ -177,10 +177,10 @@ class ArchiveQueries(ArchiveSeries):
             RunNotFoundError: no run has one of the ids.
             AmbiguousRunError: one of them means several runs.
         """
-        from exptrack.analysis import comparison
+        from exptrack.analysis import difference
 
         self._settle()
-        return comparison.diff_runs(self._connection, run_a, run_b)
+        return difference.diff_runs(self._connection, run_a, run_b)
 
     def compare(self, run_ids: object, *, all_keys: bool = False) -> RunComparison:
         """Compare runs side by side: the config keys that differ (or all), what set each, and all metrics.

@@ -16,6 +16,7 @@ from exptrack.database.connection import Connection
 from exptrack.query.conditions import DATA, PRUNED, And, Comparison, Condition, Field, Not, Or
 from exptrack.query.name_ids import find_key, find_metric
 from exptrack.query.patterns import LIKE, pattern_of
+from exptrack.query.trial_sql import IS_PRUNED, TRIAL_VALUES
 from exptrack.runs.data import DATA_WORDS
 from exptrack.validation import EXACT_INT
 
@@ -47,13 +48,6 @@ STATES = (
     "{s}.completed = 0 AND {s}.checksum IS NULL",
 )
 
-# Read from the newest trial of the run: a run that was tried again has several.
-_OF_TRIAL = "(SELECT {value} FROM {source} WHERE t.run_id = r.run_id ORDER BY t.id DESC LIMIT 1)"
-TRIAL_VALUES = {
-    "study": _OF_TRIAL.format(value="y.name", source="trial AS t CROSS JOIN study AS y ON y.id = t.study"),
-    "trial.number": _OF_TRIAL.format(value="t.number", source="trial AS t"),
-    "trial.state": _OF_TRIAL.format(value="t.state", source="trial AS t"),
-}
 # The runs whose newest trial matches. SQLite seeks them study by study, because then an index has the names,
 # numbers and states.
 TRIALS = """
@@ -277,7 +271,7 @@ class Compiler:
         plain = [value for value in one.values if value != PRUNED]
         ways = []
         if len(plain) < len(one.values):
-            ways.append(Fragment(f"(r.status = 'completed' AND {TRIAL_VALUES['trial.state']} IS 'pruned')"))
+            ways.append(Fragment(IS_PRUNED))
         if plain:
             match = match_value(status, "in", plain)
             ways.append(Fragment(match.sql, values + match.values))

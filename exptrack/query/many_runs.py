@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from array import array
 
     from exptrack.artifacts.blobs import Collected
+    from exptrack.query.selection import Asked
 
 # A change takes 0.1 ms a run, so that other writers get their turn after 50 ms. A deletion takes as long as the
 # run has points.
@@ -74,7 +75,7 @@ class ManyRuns:
 
     _connection: Connection
     _settle: Callable[[], None]
-    _condition: Condition
+    _asked: Asked
 
     if TYPE_CHECKING:
 
@@ -242,7 +243,9 @@ class ManyRuns:
         """Return the rows of these runs, but for those that the query no longer has."""
         compiler = Compiler(self._connection, find_dead_runs(self._connection))
         # A run keeps its id. To look it up in a long list again would take longer than the change.
-        test = compiler.admit(And(tuple(one for one in _list_parts(self._condition) if not _is_of_id(one))))
+        test = compiler.admit(
+            And(tuple(one for one in _list_parts(self._asked.condition) if not _is_of_id(one)))
+        )
         sql = AMONG.format(test=test.sql.format(id="r.id"))
         return self._connection.all(sql, (json.dumps(list(runs)), *test.values))
 

@@ -29,7 +29,7 @@ from exptrack.query.compiler import (
     express_field,
     unite,
 )
-from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Or
+from exptrack.query.conditions import EVERYTHING, PRUNED, And, Comparison, Condition, Field, Or
 from exptrack.query.run_sets import (
     IS_MEMBER,
     LAST_RUN,
@@ -80,6 +80,15 @@ def check_place(after: object) -> SelectedRun:
 
 
 NEWEST_FIRST = (Order(Field("fact", "started"), True),)
+
+
+class Asked(NamedTuple):
+    """What a query asks for."""
+
+    condition: Condition = EVERYTHING
+    order: tuple[Order, ...] = NEWEST_FIRST
+    limit: int | None = None
+    takes_unknown: bool = False
 
 
 class Selection:

@@ -37,7 +37,7 @@ SELECT n.id, n.name FROM metric_name AS n
 WHERE n.id IN (SELECT value FROM json_each(?)) AND {IS_SHOWN}
 """
 NOTES_OF = "SELECT written_at, text FROM note WHERE run = ? ORDER BY seq"
-_STATUSES = {str(status): status for status in RunStatus}
+STATUSES = {str(status): status for status in RunStatus}
 
 
 def id_of(run: object) -> object:
@@ -117,7 +117,7 @@ def summarize_runs(
         found.append(
             RunSummary(
                 run_id,
-                RunStatus.INTERRUPTED if run in gone else _STATUSES[status],
+                RunStatus.INTERRUPTED if run in gone else STATUSES[status],
                 name,
                 group,
                 parent,

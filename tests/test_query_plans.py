@@ -53,6 +53,7 @@ ALLOWED = {
     "blobs.MISSING": "proving everything is the question",
     "blobs.UNUSED_BLOBS": "collecting everything is the question",
     "blobs.UNUSED_CHUNKS": "collecting everything is the question",
+    "compiler.RUNS_OF_MAPS": "no index has what runs declare as data; it takes each map apart once",
     "data.RUNS_OF_DATA": "no index has what runs declare as data; it reads what they declare, not the runs",
     "digest.UNSEALED_RUNS": "the content of the whole file is the question",
     "extract.USER_VIEWS": "every view of the user is the question",
@@ -79,6 +80,7 @@ ALLOWED = {
     "run_lists.NEWEST_RUNS": "the newest runs, up to a limit, are the question; it walks the index of starts",
     "run_sets.ALL_RUNS": "every run is the question; it reads a covering index",
     "run_sets.COUNT_ALL": "the number of all runs is the question; it reads a covering index",
+    "run_sets.RUNS_WITH_NAN": "no index has which series hold NaN; it is asked only of many runs",
     "retention.STORAGE": "the storage of all runs is the question; it reads the artifacts, not the runs",
     "pack.DELETE_WRITERS": "a row for each intake under way",
     "quick_points.COUNT_SERIES": "how many there are is the question; it reads a covering index",
@@ -127,6 +129,7 @@ ALLOWED = {
 MEMBER = f" AND {IS_MEMBER.format(id='v.run').replace('?', ':members')}"
 # Statements with gaps, filled as their caller fills them.
 TEMPLATES: dict[str, dict[str, str]] = {
+    "compiler.RUNS_OF_MAPS": {"test": "w.value = ?"},
     "left_out.NOT_FINITE": {"value": "s.last_value"},
     "metrics.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
     "metrics.SAVE_SERIES": {"rows": f"({', '.join('?' * 19)})"},

@@ -16,20 +16,15 @@ import exptrack
 from benchmarks.make_archive import make_records
 from exptrack import Archive, RecordedRun
 from exptrack.query import run_sets
-from exptrack.query.compiler import (
-    FACT_VALUES,
-    METRIC_VALUES,
-    SETS,
-    STATES,
-    TRASHED,
-    Compiler,
-    Fragment,
-)
+from exptrack.query.asked import SelectedRun
+from exptrack.query.compiler import Compiler, Fragment
+from exptrack.query.field_sql import FACT_VALUES, METRIC_VALUES, SETS, STATES
 from exptrack.query.fields import OF_RUNS
 from exptrack.query.ranking import BEST, EVERY_RUN
 from exptrack.query.run_query import RunQuery
 from exptrack.query.run_sets import IS_MEMBER
-from exptrack.query.selection import SelectedRun, Selection
+from exptrack.query.run_sql import TRASHED
+from exptrack.query.selection import Selection
 from exptrack.query.vocabulary import OF_KEY, SOURCES, TESTS
 from tests.changes import changing
 
@@ -53,7 +48,7 @@ ALLOWED = {
     "blobs.MISSING": "proving everything is the question",
     "blobs.UNUSED_BLOBS": "collecting everything is the question",
     "blobs.UNUSED_CHUNKS": "collecting everything is the question",
-    "compiler.RUNS_OF_MAPS": "no index has what runs declare as data; it takes each map apart once",
+    "field_sql.RUNS_OF_MAPS": "no index has what runs declare as data; it takes each map apart once",
     "data.RUNS_OF_DATA": "no index has what runs declare as data; it reads what they declare, not the runs",
     "digest.UNSEALED_RUNS": "the content of the whole file is the question",
     "extract.USER_VIEWS": "every view of the user is the question",
@@ -77,6 +72,7 @@ ALLOWED = {
     "page_views.LIST_PAGE_VIEWS": "every view is the question",
     "rest.HAS_OWNERS": "whether there is any row",
     "rest.HOLDS_SOMETHING": "whether there is any row",
+    "run_lists.NEWEST_ROW_IDS": "the newest runs, up to a limit, are the question; it walks the index of starts",
     "run_lists.NEWEST_RUNS": "the newest runs, up to a limit, are the question; it walks the index of starts",
     "run_sets.ALL_RUNS": "every run is the question; it reads a covering index",
     "run_sets.COUNT_ALL": "the number of all runs is the question; it reads a covering index",
@@ -129,7 +125,7 @@ ALLOWED = {
 MEMBER = f" AND {IS_MEMBER.format(id='v.run').replace('?', ':members')}"
 # Statements with gaps, filled as their caller fills them.
 TEMPLATES: dict[str, dict[str, str]] = {
-    "compiler.RUNS_OF_MAPS": {"test": "w.value = ?"},
+    "field_sql.RUNS_OF_MAPS": {"test": "w.value = ?"},
     "left_out.NOT_FINITE": {"value": "s.last_value"},
     "metrics.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
     "metrics.SAVE_SERIES": {"rows": f"({', '.join('?' * 19)})"},

@@ -17,8 +17,8 @@ from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.metrics.store import IS_SHOWN
-from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import FACTS, STATISTICS, Field
+from exptrack.query.field_sql import FACT_VALUES, METRIC_VALUES, SETS
 from exptrack.records import RunStatus, TrialState
 from exptrack.runs.attributes import decode_attribute
 from exptrack.runs.lookup import STATUSES

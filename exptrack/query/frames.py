@@ -25,6 +25,7 @@ from exptrack.frames import (
 )
 from exptrack.plain import read_elements, read_names
 from exptrack.query.conditions import FACTS, Field
+from exptrack.query.field_names import read_field
 from exptrack.query.fields import (
     OF_RUNS,
     Values,
@@ -35,7 +36,6 @@ from exptrack.query.fields import (
     read_fields,
     read_metrics,
 )
-from exptrack.query.parser import parse_field
 from exptrack.validation import check_text
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def read_table(
     names = [*FACT_COLUMNS]
     if connection.value(HAVE_TRIALS, {"runs": json.dumps(list(runs))}):
         names += TRIAL_COLUMNS
-    facts = {name: parse_field(name) for name in names}
+    facts = {name: read_field(name) for name in names}
     found = read_facts(connection, runs, facts.values(), dead)
     table = {name: _make_column(field, found[field]) for name, field in facts.items()}
     found = read_configs(connection, runs) | read_metrics(connection, runs, statistics=statistics)
@@ -116,7 +116,7 @@ def check_columns(columns: object, check: Callable[[Field, str], None]) -> dict[
     chosen = {}
     for one in read_elements(columns, "columns", like="['run_id', 'config.lr']"):
         name = check_text(one, "column")
-        field = chosen[name] = parse_field(name)
+        field = chosen[name] = read_field(name)
         check(field, name)
     if not chosen:
         raise InvalidValueError("no column is chosen; name at least one, like 'config.lr'")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.errors import RunBusyError
-from exptrack.query.compiler import Compiler
 from exptrack.query.conditions import And, Comparison, Condition, Field
 from exptrack.runs.attributes import (
     check_attribute_key,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from array import array
 
     from exptrack.artifacts.blobs import Collected
-    from exptrack.query.selection import Asked
+    from exptrack.query.asked import Asked
 
 # A change takes 0.1 ms a run, so that other writers get their turn after 50 ms. A deletion takes as long as the
 # run has points.
@@ -241,6 +240,8 @@ class ManyRuns:
 
     def _read_among(self, runs: Sequence[int]) -> list[Row]:
         """Return the rows of these runs, but for those that the query no longer has."""
+        from exptrack.query.compiler import Compiler
+
         compiler = Compiler(self._connection, find_dead_runs(self._connection))
         # A run keeps its id. To look it up in a long list again would take longer than the change.
         test = compiler.admit(

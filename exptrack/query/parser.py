@@ -114,10 +114,7 @@ def parse_field(text: object) -> Field:
     """
     if not is_text(text):
         raise InvalidTypeError(f"a field must be text, like 'metrics.acc.max', not {short_repr(text)}")
-    name = check_text(text, "field", max_chars=MAX_CHARS)
-    if name in FACTS:  # which needs no pattern to be compiled
-        return Field("fact", name)
-    parser = _Parser(name, ())
+    parser = _Parser(check_text(text, "field", max_chars=MAX_CHARS), ())
     token = parser.take()
     if token.kind != "word" or parser.token.kind != "end":
         raise parser.error("expected one field, like config.lr, metrics.acc.max or started", token)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.query.metric_names import read_metric_name
-from exptrack.query.trial_sql import IS_PRUNED
+from exptrack.query.run_sql import IS_PRUNED
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import read_runs, summarize_runs
 from exptrack.validation import check_choice, check_direction

@@ -19,15 +19,14 @@ from exptrack.errors import InvalidTypeError, InvalidValueError, RunTrashedError
 from exptrack.listed import listed
 from exptrack.plain import read_elements, short_repr
 from exptrack.query import frames
-from exptrack.query.compiler import TRASHED
+from exptrack.query.asked import NEWEST_FIRST, Asked, Order, SelectedRun
 from exptrack.query.conditions import EVERYTHING, And, Comparison, Condition, Field, Or, compare_fact
+from exptrack.query.field_names import read_field
 from exptrack.query.fields import Values, read_fields, read_row_ids
 from exptrack.query.many_runs import ManyRuns
-from exptrack.query.names import check_field_exists, check_names_exist
-from exptrack.query.parser import parse_columns, parse_field, parse_filter, parse_order
 from exptrack.query.run_frames import RunFrames
-from exptrack.query.run_lists import read_rows
-from exptrack.query.selection import NEWEST_FIRST, Asked, Order, SelectedRun, Selection, check_place
+from exptrack.query.run_lists import read_newest, read_rows
+from exptrack.query.run_sql import TRASHED
 from exptrack.records import Artifact, RunSummary
 from exptrack.runs.lookup import id_of, read_runs, resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from exptrack.query.field_summary import FieldInfo, FieldSummary
     from exptrack.query.media import ArtifactGrid, ArtifactName
     from exptrack.query.run_filter import RunFilter
+    from exptrack.query.selection import Selection
 
 PAGE_RUNS = 500
 MAX_BINS = 10_000
@@ -117,6 +117,9 @@ class RunQuery(ManyRuns, RunFrames):
         Raises:
             FilterError: the filter is wrong, or names a misspelled key or metric; the message shows where.
         """
+        from exptrack.query.names import check_names_exist
+        from exptrack.query.parser import parse_filter
+
         condition = parse_filter(text, parameters)
         text = check_text(text, "filter")
         if not self._asked.takes_unknown:
@@ -192,6 +195,8 @@ class RunQuery(ManyRuns, RunFrames):
         Raises:
             FilterError: there is no such field.
         """
+        from exptrack.query.parser import parse_order
+
         order = tuple(Order(*one) for field in fields for one in parse_order(field))
         whole = ", ".join(check_text(field, "order") for field in fields)
         for one in order:
@@ -204,6 +209,8 @@ class RunQuery(ManyRuns, RunFrames):
         return self._ask(limit=count if self._asked.limit is None else min(count, self._asked.limit))
 
     def _select(self, dead: Sequence[int]) -> Selection:
+        from exptrack.query.selection import Selection
+
         return Selection(self._connection, self._asked.condition, self._asked.order, dead)
 
     def _ask(self, **changes: Any) -> RunQuery:
@@ -265,6 +272,8 @@ class RunQuery(ManyRuns, RunFrames):
         Raises:
             FilterError: there is no such field, or the key or metric is misspelled.
         """
+        from exptrack.query.parser import parse_columns
+
         wanted: dict[str, Field] = {}
         for field_texts in fields:
             wanted |= parse_columns(field_texts)
@@ -273,7 +282,9 @@ class RunQuery(ManyRuns, RunFrames):
         return self._values(wanted)
 
     def _check_field(self, field: Field, text: str) -> None:
-        if not self._asked.takes_unknown:
+        if field.kind != "fact" and not self._asked.takes_unknown:
+            from exptrack.query.names import check_field_exists
+
             check_field_exists(self._connection, field, text)
 
     def _values(self, wanted: dict[str, Field]) -> Iterator[tuple[RunSummary, dict[str, Any]]]:
@@ -293,7 +304,10 @@ class RunQuery(ManyRuns, RunFrames):
         If the query has a limit, no page has more runs than that.
         """
         wanted = self.limit(size)._asked.limit
-        after = None if after is None else check_place(after)
+        if after is not None:
+            from exptrack.query.selection import check_place
+
+            after = check_place(after)
         assert wanted is not None
         self._settle()
         return self._read_page(wanted, after)
@@ -385,7 +399,7 @@ class RunQuery(ManyRuns, RunFrames):
         """
         bins, top = check_whole(bins, "bins", 1, MAX_BINS), check_whole(top, "top", 0)
         text = check_text(field, "field")
-        wanted = parse_field(text)
+        wanted = read_field(text)
         self._check_field(wanted, text)
         self._settle()
         return self._summarize(text, wanted, bins, top)
@@ -510,6 +524,8 @@ class RunQuery(ManyRuns, RunFrames):
         return selection.find_members() if limit is None else selection.row_ids(limit)
 
     def _row_ids(self, dead: Sequence[int]) -> array[int]:
+        if self._asked.condition == EVERYTHING and self._asked.order == NEWEST_FIRST:
+            return read_newest(self._connection, self._asked.limit)
         return self._select(dead).row_ids(self._asked.limit)
 
     # What a notebook shows

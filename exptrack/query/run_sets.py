@@ -20,19 +20,9 @@ from typing import TypeAlias
 
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
-from exptrack.query.compiler import (
-    KEY_IDS,
-    METRIC_VALUES,
-    RUNS_OF_MAPS,
-    SETS,
-    STATES,
-    TRIAL_COLUMNS,
-    Compiler,
-    Fragment,
-    find_by_trial,
-    match_value,
-)
+from exptrack.query.compiler import KEY_IDS, TRIAL_COLUMNS, Compiler, Fragment, find_by_trial, match_value
 from exptrack.query.conditions import DATA, PRUNED, And, Comparison, Condition, Field, Not, Or
+from exptrack.query.field_sql import METRIC_VALUES, RUNS_OF_MAPS, SETS, STATES
 from exptrack.query.name_ids import find_key, find_metric
 from exptrack.query.patterns import LIKE, pattern_of
 

@@ -16,7 +16,6 @@ from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.metrics.store import IS_SHOWN
-from exptrack.query.compiler import FACT_VALUES, STATES
 from exptrack.query.conditions import (
     ATTR_ROOTS,
     CONFIG_ROOTS,
@@ -27,6 +26,7 @@ from exptrack.query.conditions import (
     SYNONYMS,
     Field,
 )
+from exptrack.query.field_sql import FACT_VALUES, STATES
 from exptrack.query.name_ids import find_metric
 from exptrack.query.names import SOME_ATTRS
 

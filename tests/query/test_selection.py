@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from exptrack import Archive
 from exptrack.query import selection
+from exptrack.query.asked import Order
 from exptrack.query.conditions import STATISTICS, And, Comparison, Condition, Field, Not, Or
 from exptrack.query.parser import parse_filter, parse_order
-from exptrack.query.selection import Order, Selection
+from exptrack.query.selection import Selection
 from exptrack.runs.ownership import find_dead_runs
 from tests.effort import tries
 

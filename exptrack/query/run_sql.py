@@ -1,7 +1,9 @@
-"""SQL of a run's trial, for statements in which the run's row is called r."""
+"""SQL of trashed runs, and of the trial of a run whose row is called r."""
 
 from __future__ import annotations
 
+# An index has these runs, which are few. Where there are none, no statement tests for them.
+TRASHED = "SELECT id FROM run WHERE deleted_at IS NOT NULL"
 # Read from the newest trial of the run: a run that was tried again has several.
 _OF_TRIAL = "(SELECT {value} FROM {source} WHERE t.run_id = r.run_id ORDER BY t.id DESC LIMIT 1)"
 TRIAL_VALUES = {

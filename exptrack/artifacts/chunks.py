@@ -9,14 +9,16 @@ refuses: a frame that declares another size is never expanded.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from exptrack.errors import InvalidTypeError
 from exptrack.plain import plain, reading, short_repr
 from exptrack.shuffling import compress_shuffled, unshuffle
-from exptrack.threads import Helper
+from exptrack.threads import Helper, Outcome
 
 if TYPE_CHECKING:
     import zstandard
@@ -28,6 +30,8 @@ LEAST_BYTES = 64 * 1024
 NORMALIZATION: Literal[2] = 2
 
 BLOCK_BYTES = 2 * 1024 * 1024
+BYTES_AHEAD = 16 * 1024 * 1024  # read and hashed, but not yet cut
+PACKED_AHEAD_BYTES = 4 * 1024 * 1024  # cut, and being packed
 PLAIN_FORMATS = frozenset("cbB?hHiIlLqQnNfd")  # of a memoryview, in the machine's byte order
 ZSTD_LEVEL = 1
 WORTH_IT = 0.97  # a saving below 3 % does not pay for the decompression
@@ -39,6 +43,7 @@ WIDTHS = {"zstd": 1, "shuffle2+zstd": 2, "shuffle4+zstd": 4, "shuffle8+zstd": 8}
 CODECS = ("raw", *WIDTHS)
 SAMPLE_BYTES = 8192
 SAMPLE_EVERY = 8  # chunks
+Packed: TypeAlias = tuple[str, bytes]  # the codec chosen, and the bytes to store
 # The largest frame that zstd makes of MAX_CHUNK_BYTES.
 MAX_STORED_BYTES = MAX_CHUNK_BYTES + MAX_CHUNK_BYTES // 128 + 1024
 
@@ -147,44 +152,86 @@ def _iter_slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memor
         yield part if isinstance(data, bytes) else bytes(part)
 
 
-class CutStream:
-    """Streams the pieces of a source, block by block. At the end, `size_bytes` and `hash` are the source's.
+class PackedStream:
+    """Streams the pieces of a source, each with its codec and packed bytes, or None if `is_known` says so.
 
-    A thread cuts and hashes the next block while the caller stores the pieces of the one before. The caller's
-    thread reads the source.
+    Three threads hash the whole, cut and hash the pieces, and pack them, while the caller stores what came
+    before. The caller's thread reads the source, up to `BYTES_AHEAD` ahead, and calls `is_known` with the hash
+    of a piece. So the hash of the whole is known while up to that many bytes are not yet cut.
     """
 
-    def __init__(self, source: object) -> None:
+    def __init__(self, source: object, is_known: Callable[[bytes], bool]) -> None:
         self._blocks = iter_blocks(source)
-        self._whole = hashlib.sha256()
-        self.size_bytes = 0
+        self._is_known = is_known
+        self._packer = Packer()
+        self._hash = hashlib.sha256()
+        self._last: Outcome[None] | None = None  # of the block that the whole ends with, once it was read
+        self._is_hashed = False
+        self.size_bytes = 0  # of what was read
 
     @property
-    def hash(self) -> str:
-        """The hash of all bytes read so far."""
-        return f"sha256:{self._whole.hexdigest()}"
+    def hash(self) -> str | None:
+        """The hash of the whole; None while its end has not been read and hashed."""
+        if self._last is not None and self._last.is_over:
+            self._last.result()
+            self._is_hashed = True
+        return f"sha256:{self._hash.hexdigest()}" if self._is_hashed else None
 
-    def __iter__(self) -> Iterator[list[Piece]]:
-        cutter = Cutter()
+    def __iter__(self) -> Generator[tuple[Piece, Packed | None]]:
         block, following = next(self._blocks, b""), next(self._blocks, None)
-        if following is None:
-            self._take(block)
-            yield [*cutter.feed(block), *cutter.finish()]
+        if following is not None:
+            yield from self._stream(chain((block, following), self._blocks))
             return
-        with Helper("exptrack-cutter") as helper:
-            ahead = helper.submit(cutter.feed, block)
-            self._take(block)
-            while following is not None:
-                pieces = ahead.result()
-                ahead = helper.submit(cutter.feed, following)
-                self._take(following)
-                yield pieces
-                following = next(self._blocks, None)
-            yield [*ahead.result(), *cutter.finish()]
+        self._hash.update(block)
+        self._is_hashed, self.size_bytes = True, len(block)
+        if 0 < self.size_bytes < LEAST_BYTES:  # one chunk, however it is cut
+            pieces = [Piece(self._hash.digest(), memoryview(block))]
+        else:
+            cutter = Cutter()
+            pieces = [*cutter.feed(block), *cutter.finish()]
+        for piece in pieces:
+            yield piece, None if self._is_known(piece.sha256) else self._packer.pack(piece.data)
 
-    def _take(self, block: bytes | memoryview) -> None:
-        self._whole.update(block)
-        self.size_bytes += len(block)
+    def _stream(self, blocks: Iterator[bytes | memoryview]) -> Iterator[tuple[Piece, Packed | None]]:
+        with (
+            Helper("exptrack-hasher") as hasher,
+            Helper("exptrack-cutter") as cutting,
+            Helper("exptrack-packer") as packing,
+        ):
+            packed: deque[tuple[Piece, Outcome[Packed] | None]] = deque()
+            waiting = 0  # bytes in it
+            for pieces in self._cut(blocks, hasher, cutting):
+                for piece in pieces:
+                    known = self._is_known(piece.sha256)
+                    packed.append((piece, None if known else packing.submit(self._packer.pack, piece.data)))
+                    waiting += len(piece.data)
+                while waiting > PACKED_AHEAD_BYTES:
+                    piece, outcome = packed.popleft()
+                    waiting -= len(piece.data)
+                    yield piece, None if outcome is None else outcome.result()
+            for piece, outcome in packed:
+                yield piece, None if outcome is None else outcome.result()
+            if self._last is not None:
+                self._last.result()
+
+    def _cut(
+        self, blocks: Iterator[bytes | memoryview], hasher: Helper, cutting: Helper
+    ) -> Iterator[list[Piece]]:
+        cutter, ahead, is_read = Cutter(), deque[Outcome[list[Piece]]](), False
+        hashed: Outcome[None] | None = None
+        while True:
+            while not is_read and len(ahead) * BLOCK_BYTES < BYTES_AHEAD:
+                block = next(blocks, None)
+                if block is None:
+                    is_read, self._last = True, hashed
+                    ahead.append(cutting.submit(cutter.finish))
+                else:
+                    self.size_bytes += len(block)
+                    hashed = hasher.submit(self._hash.update, block)
+                    ahead.append(cutting.submit(cutter.feed, block))
+            if not ahead:
+                return
+            yield ahead.popleft().result()
 
 
 class Packer:
@@ -200,7 +247,7 @@ class Packer:
 
         return zstandard.ZstdCompressor(level=ZSTD_LEVEL)
 
-    def pack(self, data: bytes | memoryview) -> tuple[str, bytes]:
+    def pack(self, data: bytes | memoryview) -> Packed:
         """Pack one chunk; return the codec chosen and the bytes to store."""
         if self._packed % SAMPLE_EVERY == 0:
             self._codec = self._choose_codec(data)

@@ -181,17 +181,15 @@ class Intake:
         """
         blob, stream = NewBlob(), PackedStream(source, self._has_chunk)
         self._blobs.append(blob)
-        asked = False
+        asks = True
         with closing(iter(stream)) as pieces:
             for piece, packed in pieces:
                 self._add(blob, piece, packed)
-                if not asked and (whole := stream.hash) is not None:
-                    asked = True
-                    if self._take_stored(blob, whole, stream.size_bytes):
+                if asks and stream.is_hashed_ahead:
+                    if self._take_stored(blob, stream.hash, stream.size_bytes):
                         return blob
-        whole = stream.hash
-        assert whole is not None
-        blob.hash, blob.whole = whole, True
+                    asks = False
+        blob.hash, blob.whole = stream.hash, True
         return blob
 
     def _has_chunk(self, sha256: bytes) -> bool:

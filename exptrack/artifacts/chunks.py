@@ -155,9 +155,10 @@ def _iter_slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memor
 class PackedStream:
     """Streams the pieces of a source, each with its codec and packed bytes, or None if `is_known` says so.
 
-    Three threads hash the whole, cut and hash the pieces, and pack them, while the caller stores what came
-    before. The caller's thread reads the source, up to `BYTES_AHEAD` ahead, and calls `is_known` with the hash
-    of a piece. So the hash of the whole is known while up to that many bytes are not yet cut.
+    Of a source longer than a block, three threads hash the whole, cut and hash the pieces, and pack them, while
+    the caller stores what came before. The caller's thread reads the source, up to `BYTES_AHEAD` ahead, and
+    calls `is_known` with the hash of a piece. So the hash of the whole may be known while that many bytes are
+    not yet cut.
     """
 
     def __init__(self, source: object, is_known: Callable[[bytes], bool]) -> None:
@@ -165,17 +166,21 @@ class PackedStream:
         self._is_known = is_known
         self._packer = Packer()
         self._hash = hashlib.sha256()
-        self._last: Outcome[None] | None = None  # of the block that the whole ends with, once it was read
-        self._is_hashed = False
+        self._last: Outcome[None] | None = None  # of the block with which a long source ends, once it was read
         self.size_bytes = 0  # of what was read
 
     @property
-    def hash(self) -> str | None:
-        """The hash of the whole; None while its end has not been read and hashed."""
-        if self._last is not None and self._last.is_over:
-            self._last.result()
-            self._is_hashed = True
-        return f"sha256:{self._hash.hexdigest()}" if self._is_hashed else None
+    def hash(self) -> str:
+        """The hash of all bytes that were hashed so far."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    @property
+    def is_hashed_ahead(self) -> bool:
+        """Whether all of a long source is hashed, though perhaps not all of it is cut."""
+        if self._last is None or not self._last.is_over:
+            return False
+        self._last.result()
+        return True
 
     def __iter__(self) -> Generator[tuple[Piece, Packed | None]]:
         block, following = next(self._blocks, b""), next(self._blocks, None)
@@ -183,7 +188,7 @@ class PackedStream:
             yield from self._stream(chain((block, following), self._blocks))
             return
         self._hash.update(block)
-        self._is_hashed, self.size_bytes = True, len(block)
+        self.size_bytes = len(block)
         if 0 < self.size_bytes < LEAST_BYTES:  # one chunk, however it is cut
             pieces = [Piece(self._hash.digest(), memoryview(block))]
         else:

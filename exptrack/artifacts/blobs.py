@@ -30,7 +30,6 @@ FLUSH_BYTES = 4 * 1024 * 1024  # stored in one transaction
 # So large may the WAL become meanwhile. To copy it into the file takes as long as to write it did, and the next
 # transaction of another kind does so, mostly that of a thread.
 WAL_BYTES = 128 * 1024 * 1024
-KNOWN_PER_NEW = 4  # so many bytes that the file has already wait for a transaction like one that it lacks
 # A process on another host cannot be looked at. After this time without a write it counts as dead.
 SILENCE = timedelta(days=1)
 RAW_BYTES = (
@@ -199,7 +198,7 @@ class Intake:
         """Let one more piece of a blob wait to be written; write what waits if that is much."""
         blob.add(piece)
         self._pending.append(_Pending(piece, packed))
-        self._pending_bytes += len(piece.data) // (KNOWN_PER_NEW if packed is None else 1)
+        self._pending_bytes += len(piece.data)
         if self._pending_bytes >= FLUSH_BYTES:
             self._flush()
 

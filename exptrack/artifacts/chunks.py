@@ -30,8 +30,9 @@ LEAST_BYTES = 64 * 1024
 NORMALIZATION: Literal[2] = 2
 
 BLOCK_BYTES = 2 * 1024 * 1024
-BYTES_AHEAD = 16 * 1024 * 1024  # read and hashed, but not yet cut
-PACKED_AHEAD_BYTES = 4 * 1024 * 1024  # cut, and being packed
+# Read and hashed, but not yet cut or stored: more while all is known, which may turn out to be stored as a whole.
+AHEAD_BYTES, AHEAD_OF_KNOWN_BYTES = 4 * 1024 * 1024, 8 * 1024 * 1024
+PACKED_AHEAD_BYTES = 2 * 1024 * 1024  # cut, and being packed
 PLAIN_FORMATS = frozenset("cbB?hHiIlLqQnNfd")  # of a memoryview, in the machine's byte order
 ZSTD_LEVEL = 1
 WORTH_IT = 0.97  # a saving below 3 % does not pay for the decompression
@@ -43,7 +44,7 @@ WIDTHS = {"zstd": 1, "shuffle2+zstd": 2, "shuffle4+zstd": 4, "shuffle8+zstd": 8}
 CODECS = ("raw", *WIDTHS)
 SAMPLE_BYTES = 8192
 SAMPLE_EVERY = 8  # chunks
-Packed: TypeAlias = tuple[str, bytes]  # the codec chosen, and the bytes to store
+Packed: TypeAlias = tuple[str, bytes | memoryview]  # the codec chosen, and the bytes to store
 # The largest frame that zstd makes of MAX_CHUNK_BYTES.
 MAX_STORED_BYTES = MAX_CHUNK_BYTES + MAX_CHUNK_BYTES // 128 + 1024
 
@@ -156,9 +157,8 @@ class PackedStream:
     """Streams the pieces of a source, each with its codec and packed bytes, or None if `is_known` says so.
 
     Of a source longer than a block, three threads hash the whole, cut and hash the pieces, and pack them, while
-    the caller stores what came before. The caller's thread reads the source, up to `BYTES_AHEAD` ahead, and
-    calls `is_known` with the hash of a piece. So the hash of the whole may be known while that many bytes are
-    not yet cut.
+    the caller stores what came before. The caller's thread reads the source ahead, and calls `is_known`
+    with the hash of a piece. So the hash of the whole may be known before all of it is cut.
     """
 
     def __init__(self, source: object, is_known: Callable[[bytes], bool]) -> None:
@@ -166,6 +166,7 @@ class PackedStream:
         self._is_known = is_known
         self._packer = Packer()
         self._hash = hashlib.sha256()
+        self._bytes_ahead = AHEAD_BYTES
         self._last: Outcome[None] | None = None  # of the block with which a long source ends, once it was read
         self.size_bytes = 0  # of what was read
 
@@ -208,6 +209,7 @@ class PackedStream:
             for pieces in self._cut(blocks, hasher, cutting):
                 for piece in pieces:
                     known = self._is_known(piece.sha256)
+                    self._bytes_ahead = AHEAD_OF_KNOWN_BYTES if known else AHEAD_BYTES
                     packed.append((piece, None if known else packing.submit(self._packer.pack, piece.data)))
                     waiting += len(piece.data)
                 while waiting > PACKED_AHEAD_BYTES:
@@ -216,27 +218,27 @@ class PackedStream:
                     yield piece, None if outcome is None else outcome.result()
             for piece, outcome in packed:
                 yield piece, None if outcome is None else outcome.result()
-            if self._last is not None:
-                self._last.result()
 
     def _cut(
         self, blocks: Iterator[bytes | memoryview], hasher: Helper, cutting: Helper
     ) -> Iterator[list[Piece]]:
-        cutter, ahead, is_read = Cutter(), deque[Outcome[list[Piece]]](), False
+        cutter, ahead, is_read = Cutter(), deque[tuple[Outcome[None], Outcome[list[Piece]]]](), False
         hashed: Outcome[None] | None = None
         while True:
-            while not is_read and len(ahead) * BLOCK_BYTES < BYTES_AHEAD:
+            while not is_read and len(ahead) * BLOCK_BYTES < self._bytes_ahead:
                 block = next(blocks, None)
                 if block is None:
                     is_read, self._last = True, hashed
-                    ahead.append(cutting.submit(cutter.finish))
                 else:
                     self.size_bytes += len(block)
                     hashed = hasher.submit(self._hash.update, block)
-                    ahead.append(cutting.submit(cutter.feed, block))
+                    ahead.append((hashed, cutting.submit(cutter.feed, block)))
             if not ahead:
-                return
-            yield ahead.popleft().result()
+                break
+            _, cut = ahead[0]
+            yield cut.result()
+            ahead.popleft()[0].result()  # a block that waits for its hashing takes memory too
+        yield cutter.finish()
 
 
 class Packer:
@@ -260,7 +262,7 @@ class Packer:
         packed = self._compress(data, WIDTHS[self._codec])
         if len(packed) < WORTH_IT * len(data):
             return self._codec, packed
-        return "raw", bytes(data)
+        return "raw", data
 
     def _compress(self, data: bytes | memoryview, width: int) -> bytes:
         return self._zstd.compress(data) if width == 1 else compress_shuffled(self._zstd, data, width)

@@ -111,7 +111,7 @@ def test_a_stream_is_cut_and_packed_as_if_one_thread_did_it(size: int) -> None:
 
 
 def test_a_source_is_read_and_hashed_no_further_ahead_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "BYTES_AHEAD", 3 * BLOCK_BYTES)
+    monkeypatch.setattr(chunks, "AHEAD_OF_KNOWN_BYTES", 3 * BLOCK_BYTES)
     monkeypatch.setattr(chunks, "PACKED_AHEAD_BYTES", 0)
     read, taken = 0, 0
 

@@ -30,7 +30,7 @@ LEAST_BYTES = 64 * 1024
 NORMALIZATION: Literal[2] = 2
 
 BLOCK_BYTES = 2 * 1024 * 1024
-# Read and hashed, but not yet cut or stored: more while all is known, which may turn out to be stored as a whole.
+# Read and hashed, but not yet cut: more while all pieces are known, so that the whole may turn out to be known.
 AHEAD_BYTES, AHEAD_OF_KNOWN_BYTES = 4 * 1024 * 1024, 8 * 1024 * 1024
 PACKED_AHEAD_BYTES = 2 * 1024 * 1024  # cut, and being packed
 PLAIN_FORMATS = frozenset("cbB?hHiIlLqQnNfd")  # of a memoryview, in the machine's byte order

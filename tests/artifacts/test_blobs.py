@@ -105,6 +105,8 @@ def late_cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(len(block))
         return cut(cutter, block)
 
+    monkeypatch.setattr(chunks, "AHEAD_BYTES", 2 * len(BIG))
+    monkeypatch.setattr(chunks, "AHEAD_OF_KNOWN_BYTES", 2 * len(BIG))
     monkeypatch.setattr(chunks, "PACKED_AHEAD_BYTES", 0)
     monkeypatch.setattr(chunks.PackedStream, "__init__", note)
     monkeypatch.setattr(chunks.Cutter, "feed", feed)

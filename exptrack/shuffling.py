@@ -16,9 +16,10 @@ def compress_shuffled(compressor: zstandard.ZstdCompressor, data: bytes | memory
     import zstandard
 
     stream = compressor.compressobj(size=len(data))
+    data = bytes(data)  # Python takes every fourth byte of a memoryview eight times as slowly
     out: list[bytes] = []
     for place in range(width):
-        out += stream.compress(bytes(data[place::width])), stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        out += stream.compress(data[place::width]), stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
     return b"".join([*out, stream.flush()])
 
 

@@ -20,16 +20,16 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar
 
 from exptrack.errors import warn
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
     from queue import SimpleQueue
 
 END_WAIT_S = 1.0
 LOOK_S = 0.0001
+TURN_S = 0.2  # a signal that another thread receives does not wake one that waits; it is seen at the next turn
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 # These count the threads after the hooks of the parent: https://github.com/python/cpython/issues/137109
@@ -58,6 +58,42 @@ class Signal:
         return self._lock.acquire(timeout=timeout_s)
 
 
+class Outcome(Generic[_T]):
+    """What a piece of work will return or raise.
+
+    A bare lock again: a ``Future`` has a lock of its own, which an interrupt can leave held.
+    """
+
+    __slots__ = ("_error", "_over", "_result")
+
+    def __init__(self) -> None:
+        self._over = _thread.allocate_lock()
+        self._over.acquire()
+        self._error: BaseException | None = None
+
+    def settle(self, work: Callable[[], _T]) -> None:
+        """Call `work` and keep what it returns or raises."""
+        try:
+            self._result = work()
+        except BaseException as error:  # whatever it is, whoever asks for the result gets it
+            self._error = error
+        self._over.release()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether :meth:`result` returns at once."""
+        return not self._over.locked()
+
+    def result(self) -> _T:
+        """Wait for the work; return what it returned, or raise what it raised."""
+        while not self._over.acquire(timeout=TURN_S):
+            pass
+        self._over.release()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
 class Helper:
     """One more thread, which does pieces of work in their order while a ``with`` block lasts.
 
@@ -70,6 +106,7 @@ class Helper:
 
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = threading.Thread(target=self._run, name=name, daemon=True)
+        self._leaves_out = False
 
     def __enter__(self) -> Helper:
         assert self._thread is not None
@@ -79,35 +116,28 @@ class Helper:
             self._thread = None
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Wait until all work is done."""
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """Wait until all work is done; after an exception, only until the piece under way is."""
+        self._leaves_out = error is not None
         if self._thread is not None:
             self._tasks.put(None)
             self._thread.join()
 
-    def submit(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+    def submit(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Outcome[_T]:
         """Let the thread call `work` with these arguments; return what will have its result."""
-        from concurrent.futures import Future
-
-        future = Future[_T]()
-
-        def fulfil() -> None:
-            try:
-                result = work(*args, **kwargs)
-            except BaseException as error:  # whatever it is, whoever asks for the result gets it
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
+        outcome = Outcome[_T]()
+        settle = partial(outcome.settle, partial(work, *args, **kwargs))
         if self._thread is None:
-            fulfil()
+            settle()
         else:
-            self._tasks.put(fulfil)
-        return future
+            self._tasks.put(settle)
+        return outcome
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
-            task()
+            if not self._leaves_out:
+                task()
+            del task  # with the bytes it worked on, while this waits for the next one
 
 
 class Endable(Protocol):

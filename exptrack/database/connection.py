@@ -212,12 +212,15 @@ class Connection(Resting):
     # Transactions
 
     @contextmanager
-    def transaction(self, *, durable: bool = False) -> Iterator[None]:
+    def transaction(self, *, durable: bool = False, wal_bytes: int | None = None) -> Iterator[None]:
         """Write everything in the block or nothing of it. Call inside a section.
 
         Blocks nest: a failure in an inner block undoes the inner part only. Waits up to 30 s for other writers;
         once a wait has run out, later calls wait 1 s, until a transaction has begun. When the outermost block
         ends, its changes survive a SIGKILL; with `durable` also a power cut.
+
+        One transaction of many that write much gives `wal_bytes`, up to which the WAL may grow before it is
+        copied into the file. The next transaction that does not give it copies the WAL.
 
         Raises:
             ArchiveReadOnlyError: the connection was opened for reading.
@@ -237,11 +240,11 @@ class Connection(Resting):
             )
         with self.awake(handle):
             self.require_open()
-            with self._outermost(handle, durable):
+            with self._outermost(handle, durable, wal_bytes):
                 yield
 
     @contextmanager
-    def _outermost(self, handle: Handle, durable: bool) -> Iterator[None]:
+    def _outermost(self, handle: Handle, durable: bool, wal_bytes: int | None) -> Iterator[None]:
         raw = self._raw(handle)
         if durable:
             raw.execute("PRAGMA synchronous = FULL")
@@ -270,7 +273,7 @@ class Connection(Resting):
             if durable and handle.raw is raw:
                 raw.execute("PRAGMA synchronous = NORMAL")
         if handle.raw is raw:
-            self._checkpoint_if_due(handle)
+            self._checkpoint_if_due(handle, wal_bytes)
 
     def _commit(self, raw: sqlite3.Connection) -> None:
         # Waits in rollback mode only, while a file is created: readers then keep a commit from its end.
@@ -335,14 +338,15 @@ class Connection(Resting):
         with handle.busy:
             self._try_to_checkpoint(handle, wait=False)
 
-    def _checkpoint_if_due(self, handle: Handle) -> None:
+    def _checkpoint_if_due(self, handle: Handle, wal_bytes: int | None = None) -> None:
         """Checkpoint once the WAL has grown to its limit; wait for the lock once it is four times as large."""
         handle.commits += 1
         try:
             size = os.stat(f"{self.path}-wal").st_size
         except OSError:
             size = 0
-        if handle.commits < CHECKPOINT_COMMITS and size < CHECKPOINT_WAL_BYTES:
+        limit = wal_bytes or CHECKPOINT_WAL_BYTES
+        if size < limit and (wal_bytes is not None or handle.commits < CHECKPOINT_COMMITS):
             return
         self._try_to_checkpoint(handle, wait=size > 4 * CHECKPOINT_WAL_BYTES)
 

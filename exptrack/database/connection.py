@@ -86,8 +86,9 @@ class Connection(Resting):
         if self._inside == SECTION:
             return work()
         self.require_open()
-        if self.before_section is not None:
-            self.before_section()
+        check = self.before_section  # once: another thread may be putting the journal away
+        if check is not None:
+            check()
         whole = partial(self._run_inside, SECTION, work, ATTEMPTS)
         try:
             return self._sections.run(whole, within_s=within_s)

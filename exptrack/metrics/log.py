@@ -41,17 +41,11 @@ from exptrack.errors import (
 from exptrack.metrics.given import Columns, flatten_values, read_columns
 from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal, JournalParts
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
+from exptrack.metrics.journal_users import find_user
 from exptrack.metrics.store import NewPoints, PointsChecksum, SeriesRow, append_points, find_top_step
-from exptrack.metrics.writer import (
-    LeftByParent,
-    LoggedSeries,
-    Writer,
-    drain_all,
-    find_user,
-    open_writer,
-    release_writer,
-)
+from exptrack.metrics.writer import Writer, drain_all, open_writer, release_writer
 from exptrack.metrics.writer_apart import open_writer_apart
+from exptrack.metrics.writer_users import LeftByParent, LoggedSeries
 from exptrack.plain import read_items
 from exptrack.records import RunStatus
 from exptrack.times import CLOCK, milliseconds_since, read_clock, steady_s

@@ -14,7 +14,8 @@ from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveIOError
 from exptrack.metrics.journal import Journal
 from exptrack.metrics.journal_file import SEGMENT_SLOTS
-from exptrack.metrics.writer import Writer, WriterUser, use_writer
+from exptrack.metrics.writer import Writer, use_writer
+from exptrack.metrics.writer_users import WriterUser
 
 
 class WriterApart(Writer):

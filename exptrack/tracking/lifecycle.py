@@ -25,8 +25,8 @@ from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError, RunBusyError, RunNotFoundError
+from exptrack.metrics.journal_users import hold_journal
 from exptrack.metrics.recovery import recover
-from exptrack.metrics.writer import hold_journal
 from exptrack.plain import short_repr
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import RunStatus

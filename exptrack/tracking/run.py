@@ -46,7 +46,7 @@ from exptrack.errors import (
 )
 from exptrack.listed import listed
 from exptrack.metrics.store import read_curve, read_last
-from exptrack.metrics.writer import drain_all, drain_own
+from exptrack.metrics.writer import drain_all, drain_own, is_kept
 from exptrack.process import pages_folder
 from exptrack.records import ArtifactUse, MetricPoint, RunStatus
 from exptrack.runs.lease import renew_lease
@@ -461,8 +461,9 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         self._wanted_end = None
         self._pid = 0
         LIVE.discard(self)
-        if was_last and not self._connection.come_to_rest():
+        if was_last and not is_kept(self._connection) and not self._connection.come_to_rest():
             # The last live run: from now on the main file alone holds everything, however the process ends.
+            # Where runs are in a row, this is done when their journal is put away.
             self._connection.checkpoint_if_free()
 
     @in_section

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.config.exp_config import CANONICAL_VERSION, ExpConfig, parse_stored_config
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
+from exptrack.database.row_sums import hash_row
 from exptrack.records import ConfigSource
 
+CONFIG_KIND, VALUES_KIND = "run_config", "config_value"  # of rows that enter the sum of a run
 MAX_REMEMBERED = 100_000  # row ids of keys, and as many of sources
 MANY_KEYS = 8  # one statement looks up this many faster than one for each key
 
@@ -106,18 +109,27 @@ class RowIds:
         return row_id
 
 
-def insert_config(connection: Connection, run: int, config: ExpConfig, row_ids: RowIds | None = None) -> None:
-    """Write a run's config. Call inside a transaction; `row_ids` must not be used in another transaction."""
+def insert_config(connection: Connection, run: int, config: ExpConfig, row_ids: RowIds | None = None) -> int:
+    """Write a run's config; return the sum of the hashes of its rows.
+
+    Call inside a transaction; `row_ids` must not be used in another transaction.
+    """
     row_ids = RowIds(connection) if row_ids is None else row_ids
     files, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
-    connection.execute(INSERT_CONFIG, (run, CANONICAL_VERSION, config.canonical(), files, overrides))
-    leaves = config.leaves()
-    row_ids.look_up_keys([leaf.key for leaf in leaves])
+    stored = (CANONICAL_VERSION, config.canonical(), files, overrides)
+    connection.execute(INSERT_CONFIG, (run, *stored))
+    leaves = [(*leaf, config.source_of(leaf.key)) for leaf in config.leaves()]
+    row_ids.look_up_keys([key for key, *_ in leaves])
     rows = [
-        (run, row_ids.get_key_id(key), kind, num, text, row_ids.get_source_id(config.source_of(key)))
-        for key, kind, num, text in leaves
+        (run, row_ids.get_key_id(key), kind, num, text, row_ids.get_source_id(source))
+        for key, kind, num, text, source in leaves
     ]
     connection.execute_many(INSERT_VALUE, rows)
+    # As the file returns them: ordered by key, without NaN.
+    summed = [
+        (key, kind, None if num != num else num, text, *source) for key, kind, num, text, source in leaves
+    ]
+    return hash_row(CONFIG_KIND, stored) + hash_row(VALUES_KIND, sorted(summed, key=itemgetter(0)))
 
 
 def delete_config(connection: Connection, run: int) -> None:

@@ -191,10 +191,14 @@ class Connection(Resting):
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return every row of a query."""
+        if self._transacting() is not None:
+            return StatementRunner.all(self, sql, parameters)
         return self._read(lambda: StatementRunner.all(self, sql, parameters))
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """Return the first row of a query, or None."""
+        if self._transacting() is not None:
+            return StatementRunner.one(self, sql, parameters)
         return self._read(lambda: StatementRunner.one(self, sql, parameters))
 
     def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:

@@ -46,7 +46,8 @@ from exptrack.metrics.journal import Journal, Waiting
 from exptrack.metrics.journal_file import FileState
 from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
-from exptrack.metrics.store import NewPoints, append_points, lift_seals_of_series
+from exptrack.metrics.series_seals import lift_seals_of_series
+from exptrack.metrics.store import NewPoints, append_points
 from exptrack.metrics.writer_users import LoggedSeries, WriterUser
 from exptrack.threads import Worker
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Protocol
 
-from exptrack.metrics.journal import Journal
+from exptrack.metrics.journal import Journal, JournalParts
 from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.store import SeriesRow
 
@@ -51,3 +52,25 @@ class WriterUser(Protocol):
 
     def _begin_file(self, journal: Journal) -> None:
         """Log into this file from now on. The caller holds the lock of the one before."""
+
+
+class _NoJournal:
+    """The journal of a run that has none: no record fits into it, so every call is a commit."""
+
+    # Guards nothing. A real lock shared by all runs could be held by another thread at a fork, and the child
+    # would inherit it locked.
+    lock = nullcontext()
+    at = limit = room = seed = 0
+    epoch = -1
+    map = bytearray()
+    kept: list[bytes | None]
+    mark = False
+
+    def __init__(self) -> None:
+        self.kept = []
+
+    def write(self, slot: int, data: bytes) -> None:
+        """Do nothing: no record fits."""
+
+
+NO_JOURNAL: JournalParts = _NoJournal()

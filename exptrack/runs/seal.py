@@ -12,7 +12,8 @@ from collections.abc import Container, Mapping
 
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import SEAL_KIND, Rows, encode_rows, hash_row, sum_rows, wrap_sum
-from exptrack.metrics.store import PointsChecksum, seal_series
+from exptrack.metrics.series_seals import seal_series
+from exptrack.metrics.store import PointsChecksum
 from exptrack.records import RunStatus
 from exptrack.runs.row_sums import OF_RUN, SEAL, SEAL_SUMMED
 

@@ -25,12 +25,14 @@ from exptrack.records import RunStatus
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.identity import compute_fingerprint
 from exptrack.runs.row_sums import (
+    ENVIRONMENT_KIND,
+    RUN_KIND,
+    TAG_KIND,
     add_to_run,
     begin_group_sum,
     changing_group,
     changing_run,
     sum_config,
-    sum_new_run,
 )
 from exptrack.times import utc_text
 from exptrack.validation import check_name, check_text
@@ -61,6 +63,7 @@ VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM note WHERE run = :run), :at
 RUN_WITH_EXTERNAL_ID = "SELECT run_id FROM run WHERE external_id = ?"
 DECLARED = "SELECT code_digest, data_references FROM run_environment WHERE run = ?"
 SAVE_IDENTITY = "UPDATE run SET config_hash = ?, family = ?, fingerprint = ? WHERE id = ?"
+NOT_DELETED = None  # `deleted_at` of a new run
 
 
 # Rows
@@ -95,53 +98,50 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
         taken = connection.value(RUN_WITH_EXTERNAL_ID, (new.external_id,))
         if taken is not None:
             raise ExternalIdError(new.external_id, taken)
-    run = connection.execute(
-        INSERT_RUN,
-        (
-            run_id,
-            new.status,
-            new.reason,
-            new.traceback,
-            new.name,
-            new.group,
-            new.parent,
-            new.external_id,
-            began,
-            ended,
-            ended or began,
-            new.duration_ms,
-            new.config.hash(),
-            new.config.family(),
-            compute_fingerprint(new.config, code.digest, new.data),
-            environment.host,
-            code.commit,
-            code.dirty,
-        ),
-    ).lastrowid
-    assert run is not None
-    connection.execute(
-        INSERT_ENVIRONMENT,
-        (
-            run,
-            environment.python,
-            environment.platform,
-            json.dumps(environment.command),
-            code.script,
-            code.branch,
-            code.remote,
-            code.digest,
-            json.dumps(environment.system),
-            json.dumps(environment.variables),
-            encode_canonical(new.data),
-        ),
+    facts_of_run = (
+        run_id,
+        new.status,
+        new.reason,
+        new.traceback,
+        new.name,
+        new.group,
+        new.parent,
+        new.external_id,
+        began,
+        ended,
+        ended or began,
+        new.duration_ms,
+        new.config.hash(),
+        new.config.family(),
+        compute_fingerprint(new.config, code.digest, new.data),
+        environment.host,
+        code.commit,
+        None if code.dirty is None else int(code.dirty),
     )
+    run = connection.execute(INSERT_RUN, facts_of_run).lastrowid
+    assert run is not None
+    facts_of_environment = (
+        environment.python,
+        environment.platform,
+        json.dumps(environment.command),
+        code.script,
+        code.branch,
+        code.remote,
+        code.digest,
+        json.dumps(environment.system),
+        json.dumps(environment.variables),
+        encode_canonical(new.data),
+    )
+    connection.execute(INSERT_ENVIRONMENT, (run, *facts_of_environment))
     if new.group is not None:
         begin_group(connection, new.group, began)
-    insert_config(connection, run, new.config, row_ids)
-    rows = sum_new_run(connection, run)
-    for tag in new.tags:
-        connection.execute(INSERT_TAG, (run, tag, began))
-        rows += hash_row("run_tag", (tag, began))
+    # The sums of the rows as they are written, which saves reading them back.
+    rows = hash_row(RUN_KIND, (run, *facts_of_run, NOT_DELETED))
+    rows += hash_row(ENVIRONMENT_KIND, facts_of_environment)
+    rows += insert_config(connection, run, new.config, row_ids)
+    if new.tags:
+        connection.execute_many(INSERT_TAG, [(run, tag, began) for tag in new.tags])
+        rows += sum(hash_row(TAG_KIND, (tag, began)) for tag in new.tags)
     facts: dict[str, Any] = {"name": new.name, "tags": new.tags, "config_hash": new.config.hash()}
     if code.problem is not None:
         facts["code_problem"] = code.problem
@@ -167,12 +167,12 @@ def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
     before = sum_config(connection, run)
     sources = read_source_ids(connection, run)
     delete_config(connection, run)
-    insert_config(connection, run, config)
+    after = insert_config(connection, run, config)
     remove_unused_sources(connection, sources)
     declared = connection.one(DECLARED, (run,))
     digest, data = ("", {}) if declared is None else (declared[0], json.loads(declared[1]))
     identity = (config.hash(), config.family(), compute_fingerprint(config, digest, data))
-    add_to_run(connection, run, sum_config(connection, run) - before)
+    add_to_run(connection, run, after - before)
     with changing_run(connection, run):
         connection.execute(SAVE_IDENTITY, (*identity, run))
 

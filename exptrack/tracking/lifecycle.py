@@ -55,7 +55,7 @@ from exptrack.tracking.run import BEAT, RUN_STATE, Run
 from exptrack.validation import check_choice, check_flag, check_step
 
 if TYPE_CHECKING:
-    from exptrack.tracking.kept_code import Files
+    from exptrack.tracking.kept_code import KeptFiles
 
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
@@ -192,7 +192,7 @@ def _begin_run(
     new: NewRun,
     began_s: float,
     trial: int | None,
-    files: Files | None,
+    files: KeptFiles | None,
     kind: type[Run],
 ) -> Run:
     before_ms = int((steady_s() - began_s) * 1000)
@@ -208,7 +208,7 @@ def _begin_lease(
     new: NewRun,
     lease_s: float,
     trial: int | None,
-    files: Files | None,
+    files: KeptFiles | None,
     kind: type[Run],
 ) -> Run:
     before_ms = max(0, (datetime.now(UTC) - new.started_at) // MILLISECOND)
@@ -224,7 +224,7 @@ def _insert(
     trial: int | None,
     before_ms: int,
     lease_s: float | None,
-    files: Files | None,
+    files: KeptFiles | None,
     kind: type[Run],
 ) -> Run:
     """Write the rows of a run that began `before_ms` milliseconds ago, and its code. Commits."""
@@ -263,7 +263,7 @@ def keeps_code() -> bool:
     raise InvalidValueError(f"{KEEP_CODE_VARIABLE} is yes or no, not {short_repr(said)}; set one of them")
 
 
-def _collect_code(new: NewRun) -> Files | None:
+def _collect_code(new: NewRun) -> KeptFiles | None:
     from exptrack.tracking.kept_code import collect_code
 
     return collect_code(new.code)

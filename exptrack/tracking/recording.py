@@ -21,7 +21,8 @@ from exptrack.database.connection import Connection, in_section
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ConflictError, ExptrackError, ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
-from exptrack.metrics.store import NewPoints, append_points, begin_series, save_blocks_and_levels
+from exptrack.metrics.series_seals import save_blocks_and_levels
+from exptrack.metrics.store import NewPoints, append_points, begin_series
 from exptrack.plain import is_text, iter_any, short_repr
 from exptrack.records import FOLDER_TYPE, RunStatus
 from exptrack.runs.attributes import save_attributes

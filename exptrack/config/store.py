@@ -12,9 +12,11 @@ from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.config.exp_config import CANONICAL_VERSION, ExpConfig, parse_stored_config
+from exptrack.config.tree import Leaf
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
-from exptrack.database.row_sums import hash_row
+from exptrack.database.row_sums import hash_encoded
+from exptrack.hashed_lists import encode_list
 from exptrack.records import ConfigSource
 
 CONFIG_KIND, VALUES_KIND = "run_config", "config_value"  # of rows that enter the sum of a run
@@ -109,8 +111,26 @@ class RowIds:
         return row_id
 
 
-def insert_config(connection: Connection, run: int, config: ExpConfig, row_ids: RowIds | None = None) -> int:
-    """Write a run's config; return the sum of the hashes of its rows.
+class WrittenConfig(NamedTuple):
+    """The lists whose hashes enter the sum of a run, encoded: that of the config, and that of its values."""
+
+    config: bytes
+    values: bytes
+
+    @property
+    def sum(self) -> int:
+        """The sum of both hashes, not wrapped."""
+        return hash_encoded(self.config) + hash_encoded(self.values)
+
+
+def insert_config(
+    connection: Connection,
+    run: int,
+    config: ExpConfig,
+    row_ids: RowIds | None = None,
+    leaves: Sequence[Leaf] | None = None,
+) -> WrittenConfig:
+    """Write a run's config, whose leaves the caller may know, and return what was written.
 
     Call inside a transaction; `row_ids` must not be used in another transaction.
     """
@@ -118,18 +138,20 @@ def insert_config(connection: Connection, run: int, config: ExpConfig, row_ids: 
     files, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
     stored = (CANONICAL_VERSION, config.canonical(), files, overrides)
     connection.execute(INSERT_CONFIG, (run, *stored))
-    leaves = [(*leaf, config.source_of(leaf.key)) for leaf in config.leaves()]
-    row_ids.look_up_keys([key for key, *_ in leaves])
+    found = sorted(config.leaves() if leaves is None else leaves, key=itemgetter(0))
+    row_ids.look_up_keys([leaf.key for leaf in found])
+    sources = [config.source_of(leaf.key) for leaf in found]
     rows = [
         (run, row_ids.get_key_id(key), kind, num, text, row_ids.get_source_id(source))
-        for key, kind, num, text, source in leaves
+        for (key, kind, num, text), source in zip(found, sources, strict=True)
     ]
     connection.execute_many(INSERT_VALUE, rows)
     # As the file returns them: ordered by key, without NaN.
     summed = [
-        (key, kind, None if num != num else num, text, *source) for key, kind, num, text, source in leaves
+        (key, kind, None if num != num else num, text, *source)
+        for (key, kind, num, text), source in zip(found, sources, strict=True)
     ]
-    return hash_row(CONFIG_KIND, stored) + hash_row(VALUES_KIND, sorted(summed, key=itemgetter(0)))
+    return WrittenConfig(encode_list((CONFIG_KIND, *stored)), encode_list((VALUES_KIND, *summed)))
 
 
 def delete_config(connection: Connection, run: int) -> None:

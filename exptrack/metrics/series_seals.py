@@ -54,7 +54,7 @@ def seal_series(
             points = connection.iterate(SELECT_POINTS, (row["id"],))
             checksum = checksum_points(points, collects=row["count"] >= LEVEL_POINTS)
         seals.append((int(completed), checksum.value(), row["id"]))
-        if row["checksum"] is not None or checksum.count > BLOCK_POINTS:
+        if row["checksum"] is not None or checksum.count > min(BLOCK_POINTS, LEVEL_POINTS):
             _save_parts(connection, row["id"], checksum)
     connection.execute_many(SEAL_SERIES, seals)
 
@@ -64,7 +64,7 @@ def save_blocks_and_levels(connection: Connection, begun: Iterable[SeriesRow]) -
     for series in begun:
         assert series.id is not None
         assert series.checksum is not None
-        if series.checksum.count > BLOCK_POINTS:
+        if series.checksum.count > min(BLOCK_POINTS, LEVEL_POINTS):
             _save_parts(connection, series.id, series.checksum)
 
 

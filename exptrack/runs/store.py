@@ -13,12 +13,22 @@ from typing import Any, NamedTuple
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
-from exptrack.config.exp_config import ExpConfig
-from exptrack.config.store import RowIds, delete_config, insert_config, read_source_ids, remove_unused_sources
+from exptrack.config.exp_config import ExpConfig, family_of_leaves
+from exptrack.config.store import (
+    CONFIG_KIND,
+    VALUES_KIND,
+    RowIds,
+    WrittenConfig,
+    delete_config,
+    insert_config,
+    read_source_ids,
+    remove_unused_sources,
+)
 from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
-from exptrack.database.row_sums import hash_row
+from exptrack.database.row_sums import hash_encoded, hash_row
 from exptrack.errors import ExternalIdError, InvalidValueError
+from exptrack.hashed_lists import encode_list
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import is_mapping, read_elements, read_items, read_path
 from exptrack.records import RunStatus
@@ -89,8 +99,25 @@ class NewRun(NamedTuple):
     external_id: str | None = None
 
 
-def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds | None = None) -> int:
-    """Write everything a run begins with, and the event. Return its row id. Call inside a transaction."""
+class WrittenRun(NamedTuple):
+    """The row id of a run, and the encoded lists of its environment and config, which its seal covers too."""
+
+    row_id: int
+    environment: bytes
+    config: WrittenConfig
+
+    @property
+    def lines(self) -> dict[str, bytes]:
+        """The lists by the kinds of their rows."""
+        return {
+            ENVIRONMENT_KIND: self.environment,
+            CONFIG_KIND: self.config.config,
+            VALUES_KIND: self.config.values,
+        }
+
+
+def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds | None = None) -> WrittenRun:
+    """Write everything a run begins with, and the event. Call inside a transaction."""
     code, environment = new.code, new.environment
     began = utc_text(new.started_at)
     ended = None if new.ended_at is None else utc_text(new.ended_at)
@@ -98,6 +125,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
         taken = connection.value(RUN_WITH_EXTERNAL_ID, (new.external_id,))
         if taken is not None:
             raise ExternalIdError(new.external_id, taken)
+    leaves = new.config.leaves()
     facts_of_run = (
         run_id,
         new.status,
@@ -112,7 +140,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
         ended or began,
         new.duration_ms,
         new.config.hash(),
-        new.config.family(),
+        family_of_leaves(leaves),
         compute_fingerprint(new.config, code.digest, new.data),
         environment.host,
         code.commit,
@@ -137,8 +165,12 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
         begin_group(connection, new.group, began)
     # The sums of the rows as they are written, which saves reading them back.
     rows = hash_row(RUN_KIND, (run, *facts_of_run, NOT_DELETED))
-    rows += hash_row(ENVIRONMENT_KIND, facts_of_environment)
-    rows += insert_config(connection, run, new.config, row_ids)
+    written = WrittenRun(
+        run,
+        encode_list((ENVIRONMENT_KIND, *facts_of_environment)),
+        insert_config(connection, run, new.config, row_ids, leaves),
+    )
+    rows += hash_encoded(written.environment) + written.config.sum
     if new.tags:
         connection.execute_many(INSERT_TAG, [(run, tag, began) for tag in new.tags])
         rows += sum(hash_row(TAG_KIND, (tag, began)) for tag in new.tags)
@@ -146,7 +178,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
     if code.problem is not None:
         facts["code_problem"] = code.problem
     record_event(connection, run, "start", facts, at=began, rows=rows, late=False)
-    return run
+    return written
 
 
 def begin_group(connection: Connection, name: str, at: str) -> None:
@@ -167,7 +199,7 @@ def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
     before = sum_config(connection, run)
     sources = read_source_ids(connection, run)
     delete_config(connection, run)
-    after = insert_config(connection, run, config)
+    after = insert_config(connection, run, config).sum
     remove_unused_sources(connection, sources)
     declared = connection.one(DECLARED, (run,))
     digest, data = ("", {}) if declared is None else (declared[0], json.loads(declared[1]))

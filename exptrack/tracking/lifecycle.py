@@ -230,7 +230,7 @@ def _insert(
     """Write the rows of a run that began `before_ms` milliseconds ago, and its code. Commits."""
 
     def insert() -> int:
-        run = insert_run(connection, run_id, new)
+        run = insert_run(connection, run_id, new).row_id
         begin_ownership(connection, run, lease_s)
         if before_ms >= LONG_AGO_MS or lease_s is not None:
             with changing_run(connection, run):

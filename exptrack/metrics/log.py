@@ -515,26 +515,43 @@ class MetricLog:
         if writer is not None:
             self._writer, self._journal = writer, writer.journal
 
-    def _return_journal(self) -> bool:
-        """Store all points and stop using the journal; return whether this was its last user."""
+    def _return_journal(self, end: Callable[[], None]) -> bool:
+        """Store all points, write the run's `end` with them, and stop using the journal. Power-safe.
+
+        Return whether this was the journal's last user. If the run has ended already or is gone, the points are
+        stored alone.
+        """
         writer = self._writer
         if writer is None:
+            end()
             return False
         with writer.journal.lock:
             self._lose_journal()
+        logged, refused = self._series, None
+
+        def write() -> None:
+            for stored in (known.stored for known in logged.values()):
+                if stored.id is not None and stored.summary is not None and stored.checksum is not None:
+                    self._checksums[stored.id] = (stored.summary.count, stored.checksum)
+            end()
+
         try:
-            writer.drain()
+            try:
+                writer.drain_with(write)
+            except (RunFinishedError, RunNotFoundError) as error:
+                refused = error
+                writer.drain()
         except BaseException:
             self._writer, self._journal = writer, writer.journal
             raise
         with writer.journal.lock:
-            for known in self._series.values():
+            for known in logged.values():
                 writer.by_index.pop(known.index, None)
-            logged, self._series = self._series, {}
-        for stored in (known.stored for known in logged.values()):
-            if stored.id is not None and stored.summary is not None and stored.checksum is not None:
-                self._checksums[stored.id] = (stored.summary.count, stored.checksum)
-        return release_writer(self._connection, self)
+            self._series = {}
+        was_last = release_writer(self._connection, self)
+        if refused is not None:
+            raise refused
+        return was_last
 
     def _lose_journal(self) -> None:
         """Make every call a commit from now on."""

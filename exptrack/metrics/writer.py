@@ -223,6 +223,26 @@ class Writer:
         while journal.drained < end:
             self._drain(told, patience_s)
 
+    def drain_with(self, change: Callable[[], None]) -> None:
+        """Store the points and make `change`, which writes to the archive, in one transaction. Power-safe.
+
+        One transaction waits once for other writers, and for the disk. If there are points of many segments,
+        the first ones are stored before.
+
+        Raises:
+            ExptrackError: as `change` raises, or :meth:`drain`. The points stay in the journal.
+        """
+        journal = self.journal
+        with journal.lock:
+            end = journal.address
+        while True:
+            with journal.lock:
+                rest = journal.waiting().address
+            if rest >= end:
+                break
+            self._drain(True, None)
+        self._drain(True, None, change)
+
     def drain_if_possible(self) -> bool:
         """Store the points without waiting long; return whether they are in the archive now."""
         try:
@@ -244,22 +264,27 @@ class Writer:
             )
 
     @in_section
-    def _drain(self, told: bool, patience_s: float | None) -> None:
+    def _drain(self, told: bool, patience_s: float | None, change: Callable[[], None] | None = None) -> None:
         journal = self.journal
         with journal.lock:
             waiting = journal.waiting()
         lost: RunNotFoundError | None = None
-        if waiting.slots:
+        if waiting.slots or change is not None:
             try:
                 with self.connection.waiting_at_most(patience_s):
-                    lost = self._store(waiting)
+                    if change is None:
+                        lost = self._store(waiting)
+                    else:
+                        with self.connection.transaction(durable=True):
+                            lost = self._store(waiting) if waiting.slots else None
+                            change()
             except BaseException as error:
                 for series in list(self.by_index.values()):
                     series.stored.forget()
                 # A reader that waits no longer is told nothing.
                 if isinstance(error, Exception) and not self.connection.caller_has_given_up:
                     self._note_trouble(error, told)
-                if told and isinstance(error, ArchiveError):
+                if told and waiting.slots and isinstance(error, ArchiveError):
                     raise self._with_whereabouts(error) from error
                 raise
         with journal.lock:

@@ -447,16 +447,11 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
     def _end_whole(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         """Store what is logged, end the run and forget that it is live; all of it or nothing."""
         self._store_journals_of_children()
-        was_last = self._return_journal()
         try:
-            self._write_end(status, reason, traceback)
+            was_last = self._return_journal(partial(self._write_end, status, reason, traceback))
         except (RunFinishedError, RunNotFoundError):
             self._pid = 0
             LIVE.discard(self)
-            raise
-        except BaseException:
-            if was_last:
-                self._take_journal()
             raise
         self._wanted_end = None
         self._pid = 0

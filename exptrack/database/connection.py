@@ -203,6 +203,8 @@ class Connection(Resting):
 
     def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
         """Give the rows of a query to `take`, and return its result. `take` may be called twice."""
+        if self._transacting() is not None:
+            return StatementRunner.fold(self, sql, parameters, take)
         return self._read(lambda: StatementRunner.fold(self, sql, parameters, take))
 
     def _read(self, read: Callable[[], _T]) -> _T:

@@ -77,6 +77,13 @@ class StatementRunner(OpenedFile):
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for every row. Call inside a transaction."""
+        raw = self._transacting()
+        if raw is not None:
+            try:
+                outcome(raw.executemany(sql, rows))
+                return
+            except SQLITE_FAILURE as error:
+                raise self.translate(error) from error
         handle = self._handle()
         with handle.busy:
             self._run_statement(handle, lambda: outcome(self._raw(handle).executemany(sql, rows)))
@@ -132,12 +139,16 @@ class StatementRunner(OpenedFile):
 
     def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
         """Return what `take` makes of a query's rows. The rows are bare tuples, which are faster in bulk."""
+        raw = self._transacting()
+        if raw is not None:
+            try:
+                return take(_bare_cursor(raw).execute(sql, parameters))
+            except SQLITE_FAILURE as error:
+                raise self.translate(error) from error
         handle = self._handle()
 
         def run() -> _T:
-            cursor = self._raw(handle).cursor()
-            cursor.row_factory = None
-            return take(cursor.execute(sql, parameters))
+            return take(_bare_cursor(self._raw(handle)).execute(sql, parameters))
 
         with handle.busy:
             try:
@@ -186,3 +197,9 @@ class StatementRunner(OpenedFile):
                 return {name: database.table(name).count for name in names}
 
             return self._run_statement(handle, count)
+
+
+def _bare_cursor(raw: sqlite3.Connection) -> sqlite3.Cursor:
+    cursor = raw.cursor()
+    cursor.row_factory = None
+    return cursor

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 
 from exptrack.database.connection import Connection
+from exptrack.database.row_sums import SEAL_KIND, hash_row, wrap_sum
 from exptrack.metrics.store import BLOCK_POINTS, SELECT_POINTS, PointsChecksum, SeriesRow, checksum_points
 from exptrack.metrics.summary import LEVEL_POINTS
 
@@ -23,6 +24,8 @@ DELETE FROM metric_level WHERE series IN (SELECT id FROM metric_series WHERE run
 """
 DELETE_ALL_LEVELS = "DELETE FROM metric_level"
 LONG_SEALED_SERIES = "SELECT id, count, checksum FROM metric_series WHERE count >= ? AND checksum IS NOT NULL"
+RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
+LIFT_SEAL = "UPDATE run SET checksum = NULL, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 SEAL_SERIES = "UPDATE metric_series SET completed = ?, checksum = ? WHERE id = ?"
 UNSEAL_SERIES = "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = ?"
 LIFT_SEALS = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
@@ -109,3 +112,15 @@ def unseal_series(connection: Connection, run: int) -> None:
     connection.execute(DELETE_LEVELS_OF_RUN, (run,))
     connection.execute(UNSEAL_BLOCKS, (run,))
     connection.execute(UNSEAL_SERIES, (run,))
+
+
+def admit_points(connection: Connection, run: int, run_id: str) -> bool:
+    """Return whether the run still exists. If another process has ended it, remove its seal."""
+    row = connection.one(RUN_SEAL, (run, run_id))
+    if row is None:
+        return False
+    if row["checksum"] is not None:
+        change = wrap_sum(-hash_row(SEAL_KIND, (row["checksum"],)))
+        connection.execute(LIFT_SEAL, (change, run))
+        lift_seals_of_series(connection, run)
+    return True

@@ -30,7 +30,6 @@ from weakref import WeakKeyDictionary
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.presence import show_presence
-from exptrack.database.row_sums import SEAL_KIND, hash_row, wrap_sum
 from exptrack.errors import (
     ArchiveError,
     ArchiveFullError,
@@ -46,7 +45,7 @@ from exptrack.metrics.journal import Journal, Waiting
 from exptrack.metrics.journal_file import FileState
 from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
-from exptrack.metrics.series_seals import lift_seals_of_series
+from exptrack.metrics.series_seals import admit_points
 from exptrack.metrics.store import NewPoints, append_points
 from exptrack.metrics.writer_users import LoggedSeries, WriterUser
 from exptrack.threads import Worker
@@ -59,9 +58,6 @@ PATIENCE_S, SHORT_PATIENCE_S = 5.0, 0.1  # for the lock, where no caller asks fo
 WARN_OF_LOCK_S = 30.0
 PREFAULT_STEP_BYTES = 1 << 18
 KEPT_S = 3.0  # runs that begin within this time after the last one are in a row; so long their journal stays
-
-RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
-LIFT_SEAL = "UPDATE run SET checksum = NULL, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 
 # Every writer of this process, by the connection it drains through.
 _WRITERS: dict[Connection, Writer] = {}
@@ -138,7 +134,8 @@ class Writer:
                     return
                 if journal.file.state() is not FileState.WHOLE:
                     with journal.lock:
-                        journal.look()
+                        if not journal.resting:
+                            journal.look()
             if worker.has_to_end:
                 return
 
@@ -339,7 +336,7 @@ class Writer:
                 run = batch.series.run
                 if run not in checked:
                     checked.add(run)
-                    if not _admit_points(connection, run, series.run_id):
+                    if not admit_points(connection, run, series.run_id):
                         missing[run] = series.run_id
                 if run not in missing:
                     batches.append(batch)
@@ -369,18 +366,6 @@ class Writer:
         for index, take in split_by_series(indexes):
             series = self.by_index[index]
             yield series, NewPoints(series.stored, take(steps), list(map(int, take(times_ms))), take(values))
-
-
-def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
-    """Return whether the run still exists. If another process has ended it, remove its seal."""
-    row = connection.one(RUN_SEAL, (run, run_id))
-    if row is None:
-        return False
-    if row["checksum"] is not None:
-        change = wrap_sum(-hash_row(SEAL_KIND, (row["checksum"],)))
-        connection.execute(LIFT_SEAL, (change, run))
-        lift_seals_of_series(connection, run)
-    return True
 
 
 def read_archive_identity(connection: Connection) -> str:

@@ -9,14 +9,14 @@ from datetime import timedelta
 import pytest
 
 from exptrack import Archive, Run
-from exptrack.metrics import buckets, curves, level_builder, levels, store, summary
+from exptrack.metrics import buckets, curves, level_builder, levels, series_seals, store, summary
 
 RISING = [(step, step / 2) for step in range(40)]
 
 
 def let_short_series_have_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let series of four points have levels of up to eight buckets, collected and read in small parts."""
-    for module in (level_builder, levels, store, summary, buckets):
+    for module in (level_builder, levels, series_seals, summary, buckets):
         monkeypatch.setattr(module, "LEVEL_POINTS", 4)
     for module in (levels, level_builder):
         monkeypatch.setattr(module, "MOST_BUCKETS", 8)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from exptrack.artifacts.chunks import Packed, PackedStream, Packer, Piece
 from exptrack.database.connection import Connection, Row, in_section
@@ -113,6 +113,14 @@ class NewBlob:
         self.parts: list[tuple[int, bytes]] = []  # offset and sha256 of the chunks still to be written
         self.whole = False  # all its bytes were read
         self.written = False  # all its rows were written
+
+    @classmethod
+    def stored(cls, row_id: int, name: str, size_bytes: int) -> Self:
+        """Return a blob that the archive has already."""
+        found = cls()
+        found.id, found.hash, found.name, found.size_bytes = row_id, name, name, size_bytes
+        found.whole = found.written = True
+        return found
 
     def add(self, piece: Piece) -> None:
         """Append the next piece."""

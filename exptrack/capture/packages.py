@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from operator import is_
+from typing import NamedTuple
 
 _ENDINGS = (".dist-info", ".egg-info")
 
@@ -15,16 +17,32 @@ _ENDINGS = (".dist-info", ".egg-info")
 _known: dict[str, tuple[int, dict[str, str]]] = {}
 
 
+class _Listed(NamedTuple):
+    """The packages of each folder of ``sys.path``, and those of all."""
+
+    folders: list[dict[str, str]]
+    packages: dict[str, str]
+
+
+_last = _Listed([], {})
+_NONE: dict[str, str] = {}
+
+
 def list_packages() -> dict[str, str]:
     """Return the version of each package that Python finds, by its normalized name, sorted by name.
 
-    Where several folders of ``sys.path`` have a package, the first one counts, as for an import.
+    Where several folders of ``sys.path`` have a package, the first one counts, as for an import. While no
+    folder changes, each call returns the same dict, which the caller must not change.
     """
-    found: dict[str, str] = {}
-    for place in dict.fromkeys(sys.path):
-        for name, version in _list_folder(place or os.curdir).items():
-            found.setdefault(name, version)
-    return dict(sorted(found.items()))
+    global _last
+    folders = [_list_folder(place or os.curdir) for place in dict.fromkeys(sys.path)]
+    if len(folders) != len(_last.folders) or not all(map(is_, folders, _last.folders)):
+        found: dict[str, str] = {}
+        for folder in folders:
+            for name, version in folder.items():
+                found.setdefault(name, version)
+        _last = _Listed(folders, dict(sorted(found.items())))
+    return _last.packages
 
 
 def _list_folder(place: str) -> dict[str, str]:
@@ -34,7 +52,7 @@ def _list_folder(place: str) -> dict[str, str]:
             return _known[place][1]
         names = os.listdir(place)
     except OSError:  # a zip file, or a folder that is gone
-        return {}
+        return _NONE
     found = {}
     for entry in sorted(names):
         stem, ending = os.path.splitext(entry)

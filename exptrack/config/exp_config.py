@@ -463,13 +463,18 @@ class ExpConfig(ConfigReading):
 
         A seed is a key whose last part is ``seed``, ``random_seed`` or ``random_state``.
         """
-        # A quoted part ends with a quote, so it is no seed whatever is in it.
-        kept = [tuple(leaf) for leaf in self.leaves() if leaf.key.rpartition(".")[2] not in SEED_NAMES]
-        return hashlib.sha256(encode_list(sorted(kept))).hexdigest()[:16]
+        return family_of_leaves(self.leaves())
 
     def leaves(self) -> list[Leaf]:
         """List every value except non-empty maps, with its dotted path."""
         return list_leaves("", self._values) if self._values else []
+
+
+def family_of_leaves(leaves: Iterable[Leaf]) -> str:
+    """Return what :meth:`ExpConfig.family` returns for a config with these leaves."""
+    # A quoted part ends with a quote, so it is no seed whatever is in it.
+    kept = [tuple(leaf) for leaf in leaves if leaf.key.rpartition(".")[2] not in SEED_NAMES]
+    return hashlib.sha256(encode_list(sorted(kept))).hexdigest()[:16]
 
 
 def _rebuild(

@@ -86,8 +86,9 @@ class Connection(Resting):
         if self._inside == SECTION:
             return work()
         self.require_open()
-        if self.before_section is not None:
-            self.before_section()
+        check = self.before_section  # once: another thread may be putting the journal away
+        if check is not None:
+            check()
         whole = partial(self._run_inside, SECTION, work, ATTEMPTS)
         try:
             return self._sections.run(whole, within_s=within_s)
@@ -190,14 +191,20 @@ class Connection(Resting):
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return every row of a query."""
+        if self._transacting() is not None:
+            return StatementRunner.all(self, sql, parameters)
         return self._read(lambda: StatementRunner.all(self, sql, parameters))
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """Return the first row of a query, or None."""
+        if self._transacting() is not None:
+            return StatementRunner.one(self, sql, parameters)
         return self._read(lambda: StatementRunner.one(self, sql, parameters))
 
     def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
         """Give the rows of a query to `take`, and return its result. `take` may be called twice."""
+        if self._transacting() is not None:
+            return StatementRunner.fold(self, sql, parameters, take)
         return self._read(lambda: StatementRunner.fold(self, sql, parameters, take))
 
     def _read(self, read: Callable[[], _T]) -> _T:

@@ -368,8 +368,9 @@ class OpenedFile:
             return
         forks.prepare_late()
         try:
-            if self.before_close is not None and self._unsafe is None:
-                self.before_close()
+            before_close = self.before_close  # once: another thread may be putting the journal away
+            if before_close is not None and self._unsafe is None:
+                before_close()
         finally:
             self._close_handles()
             forks.forget(self)

@@ -45,10 +45,11 @@ class Rows(NamedTuple):
 
 def hash_row(kind: str, row: Iterable[Any]) -> int:
     """Return the hash of a row, a signed 64-bit integer."""
-    return _hash_list(encode_list((kind, *row)))
+    return hash_encoded(encode_list((kind, *row)))
 
 
-def _hash_list(encoded: bytes) -> int:
+def hash_encoded(encoded: bytes) -> int:
+    """Return the hash of a row whose list is encoded."""
     return int.from_bytes(hashlib.sha256(encoded).digest()[:8], "big", signed=True)
 
 
@@ -67,7 +68,7 @@ def encode_rows(connection: Connection, rows: Rows, parameters: Parameters) -> l
 
 def sum_rows(connection: Connection, rows: Rows, parameters: Parameters) -> int:
     """Return the sum of the hashes of the rows that a query finds, not wrapped."""
-    return sum(map(_hash_list, encode_rows(connection, rows, parameters)))
+    return sum(map(hash_encoded, encode_rows(connection, rows, parameters)))
 
 
 @contextmanager

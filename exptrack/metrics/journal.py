@@ -496,3 +496,10 @@ class Journal:
                 f"the journal {self.path} cannot be deleted ({error.strerror}), but all its points are in the"
                 " archive; a later opening deletes it"
             )
+
+    def discard(self) -> None:
+        """Delete the file of a journal that no run uses, unless it is gone, perhaps with its folder."""
+        if self.file.state() is FileState.GONE:
+            self.give_up()
+        else:
+            self.remove()

@@ -19,7 +19,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -41,17 +40,18 @@ from exptrack.errors import (
 from exptrack.metrics.given import Columns, flatten_values, read_columns
 from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal, JournalParts
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
-from exptrack.metrics.store import NewPoints, PointsChecksum, SeriesRow, append_points, find_top_step
-from exptrack.metrics.writer import (
-    LeftByParent,
-    LoggedSeries,
-    Writer,
-    drain_all,
-    find_user,
-    open_writer,
-    release_writer,
+from exptrack.metrics.journal_users import find_user
+from exptrack.metrics.store import (
+    NewPoints,
+    PointsChecksum,
+    SeriesRow,
+    append_points,
+    find_top_step,
+    find_top_steps,
 )
+from exptrack.metrics.writer import Writer, drain_all, open_writer, release_writer
 from exptrack.metrics.writer_apart import open_writer_apart
+from exptrack.metrics.writer_users import NO_JOURNAL, LeftByParent, LoggedSeries
 from exptrack.plain import read_items
 from exptrack.records import RunStatus
 from exptrack.times import CLOCK, milliseconds_since, read_clock, steady_s
@@ -65,28 +65,6 @@ MAX_TEMPLATES = 1_000
 _pack_point, _put_single, _put_check, _crc = POINT.pack, SINGLE.pack_into, CHECK.pack_into, zlib.crc32
 _ONLY_FLOATS = {float}
 _NUMBERS = frozenset({float, int, bool})
-
-
-class _NoJournal:
-    """The journal of a run that has none: no record fits into it, so every call is a commit."""
-
-    # Guards nothing. A real lock shared by all runs could be held by another thread at a fork, and the child
-    # would inherit it locked.
-    lock = nullcontext()
-    at = limit = room = seed = 0
-    epoch = -1
-    map = bytearray()
-    kept: list[bytes | None]
-    mark = False
-
-    def __init__(self) -> None:
-        self.kept = []
-
-    def write(self, slot: int, data: bytes) -> None:
-        """Do nothing: no record fits."""
-
-
-_NO_JOURNAL: JournalParts = _NoJournal()
 
 
 class _RecordTemplate:
@@ -132,7 +110,7 @@ class MetricLog:
     started_at: datetime
 
     def __init__(self) -> None:
-        self._journal: JournalParts = _NO_JOURNAL
+        self._journal: JournalParts = NO_JOURNAL
         self._writer: Writer | None = None
         self._left: LeftByParent | None = None  # in a forked child
         # The reading of `steady_s` at the run's start; of a resumed run, as if it had never stopped.
@@ -403,7 +381,10 @@ class MetricLog:
         epoch = writer.journal.epoch
         template = self._templates.get(names)
         if template is None or template.epoch != epoch:
-            found = [self._define(writer, name, step) for name in names]
+            unknown = [name for name in names if name not in self._series]
+            # In a child that cannot ask the file, a name that its parent had not logged begins afresh.
+            tops = self._find_top_steps(unknown, step) if unknown and not writer.is_apart else {}
+            found = [self._define(writer, name, step, tops.get(name)) for name in names]
             series = [one for one in found if one is not None and one.epoch == epoch]
             if len(series) < len(names):
                 return None
@@ -412,13 +393,14 @@ class MetricLog:
             template = self._templates[names] = _RecordTemplate(series, epoch)
         return template
 
-    def _define(self, writer: Writer, name: str, step: int | None) -> LoggedSeries | None:
-        """Return the series of a name, defined in this epoch; None when the epoch has no room for it."""
+    def _define(self, writer: Writer, name: str, step: int | None, top: int | None) -> LoggedSeries | None:
+        """Return the series of a name, defined in this epoch; None when the epoch has no room for it.
+
+        `top` is the largest stored step of a name that this handle has not logged.
+        """
         journal = writer.journal
         known = self._series.get(name)
         if known is None:
-            # In a child that cannot ask the file, a name that its parent had not logged begins afresh.
-            top = None if writer.is_apart else self._find_top_step(name, step)
             # A series that begins below zero goes on from there.
             following = top + 1 if top is not None else step or 0
             index = journal.series_count
@@ -434,18 +416,18 @@ class MetricLog:
         self._fast[name] = known
         return known
 
-    def _find_top_step(self, name: str, step: int | None) -> int | None:
-        """Return the largest stored step of a metric that this handle logs for the first time, or None.
+    def _find_top_steps(self, names: list[str], step: int | None) -> dict[str, int]:
+        """Return the largest stored steps of metrics that this handle logs for the first time.
 
-        An archive in trouble ends no training. If it cannot be read, this returns None for a run that began in
-        this process, and for a point with a step of its own.
+        An archive in trouble ends no training. If it cannot be read, this returns none for a run that began in
+        this process, and for points with a step of their own.
         """
         try:
-            return find_top_step(self._connection, self._run, name)
+            return find_top_steps(self._connection, self._run, names)
         except (ArchiveIOError, ArchiveLockedError, ArchiveMovedError):
             if self._is_resumed and step is None:
                 raise
-            return None
+            return {}
 
     def _forget_series(self, writer: Writer) -> None:
         """Free the memory of many names, once every point is in the archive, where the names are read again."""
@@ -533,30 +515,47 @@ class MetricLog:
         if writer is not None:
             self._writer, self._journal = writer, writer.journal
 
-    def _return_journal(self) -> bool:
-        """Store all points and stop using the journal; return whether this was its last user."""
+    def _return_journal(self, end: Callable[[], None]) -> bool:
+        """Store all points, write the run's `end` with them, and stop using the journal. Power-safe.
+
+        Return whether this was the journal's last user. If the run has ended already or is gone, the points are
+        stored alone.
+        """
         writer = self._writer
         if writer is None:
+            end()
             return False
         with writer.journal.lock:
             self._lose_journal()
+        logged, refused = self._series, None
+
+        def write() -> None:
+            for stored in (known.stored for known in logged.values()):
+                if stored.id is not None and stored.summary is not None and stored.checksum is not None:
+                    self._checksums[stored.id] = (stored.summary.count, stored.checksum)
+            end()
+
         try:
-            writer.drain()
+            try:
+                writer.drain_with(write)
+            except (RunFinishedError, RunNotFoundError) as error:
+                refused = error
+                writer.drain()
         except BaseException:
             self._writer, self._journal = writer, writer.journal
             raise
         with writer.journal.lock:
-            for known in self._series.values():
+            for known in logged.values():
                 writer.by_index.pop(known.index, None)
-            logged, self._series = self._series, {}
-        for stored in (known.stored for known in logged.values()):
-            if stored.id is not None and stored.summary is not None and stored.checksum is not None:
-                self._checksums[stored.id] = (stored.summary.count, stored.checksum)
-        return release_writer(self._connection, self)
+            self._series = {}
+        was_last = release_writer(self._connection, self)
+        if refused is not None:
+            raise refused
+        return was_last
 
     def _lose_journal(self) -> None:
         """Make every call a commit from now on."""
-        self._journal, self._writer = _NO_JOURNAL, None
+        self._journal, self._writer = NO_JOURNAL, None
         self._fast, self._templates = {}, {}
 
     def _become_child(self, journal: Journal) -> None:

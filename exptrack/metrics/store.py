@@ -17,17 +17,17 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import islice
+from itertools import groupby, islice
 from operator import eq, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
-from exptrack.metrics.summary import LEVEL_POINTS, Summary
+from exptrack.metrics.summary import Summary
 from exptrack.records import REWOUND, MetricPoint, MetricSummary
 
 if TYPE_CHECKING:
@@ -73,11 +73,16 @@ TOP_STEP = """
 SELECT s.top_step FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
 """
+TOP_STEPS = """
+SELECT n.name, s.top_step FROM metric_name AS n JOIN metric_series AS s ON s.run = ? AND s.metric = n.id
+WHERE n.name IN (SELECT value FROM json_each(?))
+"""
+NAME_IDS = "SELECT name, id FROM metric_name WHERE name IN (SELECT value FROM json_each(?))"
+METRICS_STORED = """
+SELECT metric FROM metric_series WHERE run = ? AND metric IN (SELECT value FROM json_each(?))
+"""
 SELECT_POINTS = """
 SELECT step, seq, time_ms, value FROM metric_point WHERE series = ? ORDER BY step, seq
-"""
-FIRST_POINTS = """
-SELECT step, time_ms, value FROM metric_point WHERE series = ? ORDER BY step, seq LIMIT ?
 """
 CURVE = """
 SELECT p.step, p.time_ms, p.value
@@ -87,11 +92,6 @@ JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
 ORDER BY p.step, p.seq
 """
-DELETE_LEVELS_OF_RUN = """
-DELETE FROM metric_level WHERE series IN (SELECT id FROM metric_series WHERE run = ?)
-"""
-DELETE_ALL_LEVELS = "DELETE FROM metric_level"
-LONG_SEALED_SERIES = "SELECT id, count, checksum FROM metric_series WHERE count >= ? AND checksum IS NOT NULL"
 LAST_POINT = """
 SELECT s.last_step, s.last_time_ms, s.last_value
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
@@ -105,18 +105,7 @@ WHERE s.run IN (SELECT value FROM json_each(?)) AND {shown} ORDER BY s.run, n.na
 """
 SUMMARIES = _SUMMARIES.format(shown=IS_SHOWN)
 HIDDEN_SUMMARIES = _SUMMARIES.format(shown=f"NOT {IS_SHOWN}")
-SERIES_OF_RUN = """
-SELECT s.*, n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-WHERE s.run = ? ORDER BY n.name
-"""
 SAVE_SUM = "UPDATE metric_series SET rows_sum = ? WHERE id = ?"
-SEAL_SERIES = "UPDATE metric_series SET completed = ?, checksum = ? WHERE id = ?"
-UNSEAL_SERIES = "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = ?"
-LIFT_SEALS = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
-INSERT_BLOCK = "INSERT INTO metric_check (series, step, seq, crc) VALUES (?, ?, ?, ?)"
-DELETE_BLOCKS = "DELETE FROM metric_check WHERE series = ?"
-UNSEAL_BLOCKS = "DELETE FROM metric_check WHERE series IN (SELECT id FROM metric_series WHERE run = ?)"
-
 CHECKSUM_BATCH = 4096  # points read at a time
 COLLECTED_FROM = 1024  # points on: the buckets of a level are collected
 BLOCK_POINTS = 1024  # that have a checksum of their own
@@ -163,6 +152,11 @@ class SeriesRow:
         self.summary: Summary | None = None
         self.points_sum = 0  # what the points add to the sum of the row
 
+    def begin(self, row_id: int, metric: int) -> None:
+        """Begin a series that is not in the file; it gets its row with its first points."""
+        self.id, self.metric = row_id, metric
+        self.summary, self.checksum = Summary(), PointsChecksum(collects=True)
+
 
 # Writing points
 
@@ -174,6 +168,7 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
     """
     pending = list(batches)
     _forget_outdated(connection, [batch.series for batch in pending])
+    _begin_new(connection, [batch.series for batch in pending])
     ids: list[int] = []
     steps: list[int] = []
     times_ms: list[int] = []
@@ -233,13 +228,40 @@ def begin_series(
         series = SeriesRow(run, name)
         if name not in metrics:
             metrics[name] = metric_row_id(connection, name)
-        series.id, series.metric, series.completed = row_id, metrics[name], completed
-        series.summary, series.checksum = Summary(), PointsChecksum(collects=True)
+        series.completed = completed
+        series.begin(row_id, metrics[name])
         begun.append(series)
         names.setdefault(run, []).append(name)
     for run, found in names.items():
         _add_names(connection, run, found)
     return begun
+
+
+def _begin_new(connection: Connection, pending: list[SeriesRow]) -> None:
+    """Begin the series that the file does not have yet, by a few statements for all of them."""
+    unknown: dict[tuple[int, str], SeriesRow] = {}
+    apart: set[tuple[int, str]] = set()  # two rows of one series: the second reads what the first has written
+    for series in pending:
+        if series.summary is None and unknown.setdefault((series.run, series.name), series) is not series:
+            apart.add((series.run, series.name))
+    new = [series for key, series in unknown.items() if key not in apart]
+    if not new:
+        return
+    names = sorted({series.name for series in new})
+    metrics = dict(connection.fold(NAME_IDS, (json.dumps(names),), list))
+    row_id = int(connection.value(LAST_SERIES))
+    for run, of_run in groupby(sorted(new, key=lambda one: one.run), key=lambda one: one.run):
+        begun = []
+        stored = {row[0] for row in connection.all(METRICS_STORED, (run, json.dumps(list(metrics.values()))))}
+        for series in of_run:
+            if series.name not in metrics:
+                metrics[series.name] = metric_row_id(connection, series.name)
+            if metrics[series.name] not in stored:
+                row_id += 1
+                series.begin(row_id, metrics[series.name])
+                begun.append(series.name)
+        if begun:
+            _add_names(connection, run, begun)
 
 
 def _add_names(connection: Connection, run: int, names: Iterable[str]) -> None:
@@ -370,6 +392,12 @@ def find_top_step(connection: Connection, run: int, name: str) -> int | None:
     """Return the largest step of a metric in the file, or None if it has no points there."""
     top: int | None = connection.value(TOP_STEP, (run, name))
     return top
+
+
+def find_top_steps(connection: Connection, run: int, names: Sequence[str]) -> dict[str, int]:
+    """Return the largest step of each of these metrics that has points in the file."""
+    found: dict[str, int] = dict(connection.fold(TOP_STEPS, (run, json.dumps(names)), list))
+    return found
 
 
 @decoding_rows
@@ -521,78 +549,3 @@ def checksum_points(points: Iterable[Row], *, collects: bool) -> PointsChecksum:
         steps, seqs, times_ms, values = map(list, zip(*batch, strict=True))
         checksum.add(steps, seqs, times_ms, [nan_if_null(value) for value in values])
     return checksum
-
-
-def seal_series(
-    connection: Connection,
-    run: int,
-    *,
-    completed: bool,
-    known: Mapping[int, tuple[int, PointsChecksum]] | None = None,
-    names: Container[str] | None = None,
-) -> None:
-    """Save each series' checksum and levels at a run's end, and allow it to be ranked if the run completed.
-
-    `known` holds checksums computed while logging: for the row id of a series, the count of points and their
-    checksum. Series that are not in it, or whose count differs, are read. With `names`, only those metrics are
-    sealed. Call inside a transaction.
-    """
-    for row in connection.all(SERIES_OF_RUN, (run,)):
-        if names is not None and row["name"] not in names:
-            continue
-        count, checksum = (known or {}).get(row["id"], (-1, None))
-        if checksum is None or count != row["count"]:
-            points = connection.iterate(SELECT_POINTS, (row["id"],))
-            checksum = checksum_points(points, collects=row["count"] >= LEVEL_POINTS)
-        connection.execute(SEAL_SERIES, (int(completed), checksum.value(), row["id"]))
-        _save_parts(connection, row["id"], checksum)
-
-
-def save_blocks_and_levels(connection: Connection, begun: Iterable[SeriesRow]) -> None:
-    """Save the checksums of the blocks, and the levels, of series that were recorded after their run's end."""
-    for series in begun:
-        assert series.id is not None
-        assert series.checksum is not None
-        _save_parts(connection, series.id, series.checksum)
-
-
-def _save_parts(connection: Connection, series: int, checksum: PointsChecksum) -> None:
-    connection.execute(DELETE_BLOCKS, (series,))
-    if checksum.count > BLOCK_POINTS:
-        connection.execute_many(INSERT_BLOCK, [(series, *block) for block in checksum.blocks()])
-    if checksum.count >= LEVEL_POINTS and checksum.built is not None:
-        from exptrack.metrics.levels import collect, make_levels, save_levels
-
-        parts = [checksum.built]
-        if checksum.built.skipped:
-            first = connection.fold(FIRST_POINTS, (series, checksum.built.skipped), collect)
-            parts = [first, *parts] if first is not None else parts
-        save_levels(connection, series, make_levels(parts, checksum.count), checksum.value())
-
-
-def remake_levels(connection: Connection) -> None:
-    """Make the levels of all series of ended runs anew from their points. Call inside a transaction."""
-    from exptrack.metrics.levels import collect, make_levels, save_levels
-
-    connection.execute(DELETE_ALL_LEVELS)
-    for row in connection.all(LONG_SEALED_SERIES, (LEVEL_POINTS,)):
-        built = connection.fold(FIRST_POINTS, (row["id"], row["count"]), collect)
-        if built is not None:
-            save_levels(connection, row["id"], make_levels([built], row["count"]), row["checksum"])
-
-
-def lift_seals_of_series(connection: Connection, run: int) -> None:
-    """Forget the checksums and levels of the series of an ended run that gains points.
-
-    Call inside a transaction.
-    """
-    connection.execute(DELETE_LEVELS_OF_RUN, (run,))
-    connection.execute(UNSEAL_BLOCKS, (run,))
-    connection.execute(LIFT_SEALS, (run,))
-
-
-def unseal_series(connection: Connection, run: int) -> None:
-    """Forget the checksums and levels of the series of a run that goes on. Call inside a transaction."""
-    connection.execute(DELETE_LEVELS_OF_RUN, (run,))
-    connection.execute(UNSEAL_BLOCKS, (run,))
-    connection.execute(UNSEAL_SERIES, (run,))

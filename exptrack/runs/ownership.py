@@ -15,7 +15,7 @@ from exptrack.database.damage import decoding_rows
 from exptrack.database.presence import has_living_child
 from exptrack.database.row_sums import hash_row
 from exptrack.metrics.journal_reader import has_living_family
-from exptrack.metrics.store import unseal_series
+from exptrack.metrics.series_seals import unseal_series
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.runs.events import record_event
 from exptrack.runs.lease import has_lapsed

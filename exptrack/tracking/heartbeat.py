@@ -13,7 +13,7 @@ from typing import Protocol
 
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError, warn
-from exptrack.metrics.writer import LeftByParent
+from exptrack.metrics.writer_users import LeftByParent
 from exptrack.records import RunStatus
 from exptrack.threads import Worker
 from exptrack.tracking.ending import describe_exit, find_ending_error, find_exit, find_stop, has_failed

@@ -25,8 +25,8 @@ from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError, RunBusyError, RunNotFoundError
+from exptrack.metrics.journal_users import hold_journal
 from exptrack.metrics.recovery import recover
-from exptrack.metrics.writer import hold_journal
 from exptrack.plain import short_repr
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import RunStatus
@@ -55,7 +55,7 @@ from exptrack.tracking.run import BEAT, RUN_STATE, Run
 from exptrack.validation import check_choice, check_flag, check_step
 
 if TYPE_CHECKING:
-    from exptrack.tracking.kept_code import Files
+    from exptrack.tracking.kept_code import KeptFiles
 
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
@@ -192,7 +192,7 @@ def _begin_run(
     new: NewRun,
     began_s: float,
     trial: int | None,
-    files: Files | None,
+    files: KeptFiles | None,
     kind: type[Run],
 ) -> Run:
     before_ms = int((steady_s() - began_s) * 1000)
@@ -208,7 +208,7 @@ def _begin_lease(
     new: NewRun,
     lease_s: float,
     trial: int | None,
-    files: Files | None,
+    files: KeptFiles | None,
     kind: type[Run],
 ) -> Run:
     before_ms = max(0, (datetime.now(UTC) - new.started_at) // MILLISECOND)
@@ -224,13 +224,13 @@ def _insert(
     trial: int | None,
     before_ms: int,
     lease_s: float | None,
-    files: Files | None,
+    files: KeptFiles | None,
     kind: type[Run],
 ) -> Run:
     """Write the rows of a run that began `before_ms` milliseconds ago, and its code. Commits."""
 
     def insert() -> int:
-        run = insert_run(connection, run_id, new)
+        run = insert_run(connection, run_id, new).row_id
         begin_ownership(connection, run, lease_s)
         if before_ms >= LONG_AGO_MS or lease_s is not None:
             with changing_run(connection, run):
@@ -263,7 +263,7 @@ def keeps_code() -> bool:
     raise InvalidValueError(f"{KEEP_CODE_VARIABLE} is yes or no, not {short_repr(said)}; set one of them")
 
 
-def _collect_code(new: NewRun) -> Files | None:
+def _collect_code(new: NewRun) -> KeptFiles | None:
     from exptrack.tracking.kept_code import collect_code
 
     return collect_code(new.code)

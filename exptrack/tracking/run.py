@@ -46,7 +46,7 @@ from exptrack.errors import (
 )
 from exptrack.listed import listed
 from exptrack.metrics.store import read_curve, read_last
-from exptrack.metrics.writer import drain_all, drain_own
+from exptrack.metrics.writer import drain_all, drain_own, is_kept
 from exptrack.process import pages_folder
 from exptrack.records import ArtifactUse, MetricPoint, RunStatus
 from exptrack.runs.lease import renew_lease
@@ -447,22 +447,18 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
     def _end_whole(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         """Store what is logged, end the run and forget that it is live; all of it or nothing."""
         self._store_journals_of_children()
-        was_last = self._return_journal()
         try:
-            self._write_end(status, reason, traceback)
+            was_last = self._return_journal(partial(self._write_end, status, reason, traceback))
         except (RunFinishedError, RunNotFoundError):
             self._pid = 0
             LIVE.discard(self)
             raise
-        except BaseException:
-            if was_last:
-                self._take_journal()
-            raise
         self._wanted_end = None
         self._pid = 0
         LIVE.discard(self)
-        if was_last and not self._connection.come_to_rest():
+        if was_last and not is_kept(self._connection) and not self._connection.come_to_rest():
             # The last live run: from now on the main file alone holds everything, however the process ends.
+            # Where runs are in a row, this is done when their journal is put away.
             self._connection.checkpoint_if_free()
 
     @in_section

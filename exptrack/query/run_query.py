@@ -248,14 +248,15 @@ class RunQuery(ManyRuns, RunFrames):
         from exptrack.query.emptiness import MOST_WORDS, explain_emptiness
 
         def count(condition: Condition) -> int:
-            return replace(self, _condition=And((condition,)))._count()
+            return self._ask(condition=condition)._count()
 
         if self._count():
             return None
         if not count(EVERYTHING):
             return "there are no runs"
-        conditions = self._condition.conditions if isinstance(self._condition, And) else (self._condition,)
-        everything = replace(self, _condition=EVERYTHING, _limit=None)
+        asked = self._asked.condition
+        conditions = asked.conditions if isinstance(asked, And) else (asked,)
+        everything = self._ask(condition=EVERYTHING, limit=None)
         return explain_emptiness(
             conditions, count, lambda field: everything._summarize(str(field), field, 1, MOST_WORDS)
         )

@@ -24,6 +24,7 @@ SMALL = {
     "memory": ["--points", "20000"],
     "merge": ["--runs", "4", "--repeat", "1"],
     "questions": ["--runs", "60", "--repeat", "2"],
+    "runs_in_a_row": ["--runs", "3", "--recorded", "20"],
     "throughput": ["--points", "2000", "--repeat", "1"],
     "verification": ["--runs", "2", "--metrics", "2", "--points", "20", "--long", "2000", "--repeat", "1"],
 }

@@ -30,24 +30,30 @@ DIFFERING_KEYS = f"""
 {_OF_KEYS.format(one="a", other="b")} (a.type, a.num, a.text) IS NOT (b.type, b.num, b.text)
 UNION ALL {_OF_KEYS.format(one="b", other="a")} a.key IS NULL
 """
+_OF_METRICS = f"""
+SELECT n.name, a.id, b.id, a.last_value, b.last_value, a.min_value, b.min_value, a.max_value, b.max_value
+FROM metric_series AS {{one}}
+LEFT JOIN metric_series AS {{other}} ON {{other}}.run = :{{other}} AND {{other}}.metric = {{one}}.metric
+JOIN metric_name AS n ON n.id = {{one}}.metric
+WHERE {{one}}.run = :{{one}} AND {IS_SHOWN}
+"""
+# The metrics of run a, with those of run b of the same names; and those of run b alone.
 VALUES_OF_TWO = f"""
-SELECT s.run, n.name, s.last_value, s.min_value, s.max_value
-FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-WHERE s.run IN (?, ?) AND {IS_SHOWN}
+{_OF_METRICS.format(one="a", other="b")}
+UNION ALL {_OF_METRICS.format(one="b", other="a")} AND a.id IS NULL
 """
 
 
-class SeriesValues(NamedTuple):
-    """The values of one metric of a run that a difference shows."""
+class ValuesOfTwo(NamedTuple):
+    """The values of one metric of both runs; those of a run without it are None."""
 
-    run: int
     name: str
-    last: float | None
-    min: float | None
-    max: float | None
-
-
-NOT_LOGGED = SeriesValues(0, "", None, None, None)
+    last_a: float | None
+    last_b: float | None
+    min_a: float | None
+    min_b: float | None
+    max_a: float | None
+    max_b: float | None
 
 
 @in_reading
@@ -78,19 +84,21 @@ def _compare_configs(connection: Connection, a: int, b: int) -> tuple[ConfigDiff
 
 
 def _compare_metrics(connection: Connection, a: int, b: int) -> tuple[MetricDifference, ...]:
-    found = {(one.run, one.name): one for one in _read_values(connection, a, b)}
-    none = SeriesValues(0, "", None, None, None)
-    differences = []
-    for name in sorted({name for _run, name in found}):
-        of_a, of_b = found.get((a, name), none), found.get((b, name), none)
-        differences.append(MetricDifference(name, of_a.last, of_b.last, of_a.min, of_b.min, of_a.max, of_b.max))
-    return tuple(differences)
+    return tuple(MetricDifference(*one) for one in sorted(_read_values(connection, a, b), key=itemgetter(0)))
 
 
 @decoding_rows
-def _read_values(connection: Connection, a: int, b: int) -> list[SeriesValues]:
-    rows = connection.fold(VALUES_OF_TWO, (a, b), list)
-    return [SeriesValues(run, name, nan_if_null(last), *extremes) for run, name, last, *extremes in rows]
+def _read_values(connection: Connection, a: int, b: int) -> list[ValuesOfTwo]:
+    rows = connection.fold(VALUES_OF_TWO, {"a": a, "b": b}, list)
+    return [
+        ValuesOfTwo(
+            name,
+            None if in_a is None else nan_if_null(last_a),
+            None if in_b is None else nan_if_null(last_b),
+            *extremes,
+        )
+        for name, in_a, in_b, last_a, last_b, *extremes in rows
+    ]
 
 
 def describe_change(in_a: bool, in_b: bool) -> str:

@@ -19,7 +19,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby, islice
 from operator import eq, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -240,11 +240,10 @@ def begin_series(
 def _begin_new(connection: Connection, pending: list[SeriesRow]) -> None:
     """Begin the series that the file does not have yet, by a few statements for all of them."""
     unknown: dict[tuple[int, str], SeriesRow] = {}
-    apart: set[tuple[int, str]] = set()  # two rows of one series: the second reads what the first has written
     for series in pending:
         if series.summary is None and unknown.setdefault((series.run, series.name), series) is not series:
-            apart.add((series.run, series.name))
-    new = [series for key, series in unknown.items() if key not in apart]
+            return  # two rows of one series: each begins by itself, and the second reads what the first wrote
+    new = list(unknown.values())
     if not new:
         return
     names = sorted({series.name for series in new})
@@ -264,9 +263,14 @@ def _begin_new(connection: Connection, pending: list[SeriesRow]) -> None:
             _add_names(connection, run, begun)
 
 
+@lru_cache(maxsize=4096)
+def _hash_name(name: str) -> int:
+    return hash_row(METRIC_KIND, (name,))
+
+
 def _add_names(connection: Connection, run: int, names: Iterable[str]) -> None:
     """Let the sum of a run tell which metrics it has."""
-    total = sum(hash_row(METRIC_KIND, (name,)) for name in names)
+    total = sum(map(_hash_name, names))
     connection.execute(ADD_TO_RUN, (wrap_sum(total), run))
 
 

@@ -109,7 +109,8 @@ class Writer:
         journal, worker = self.journal, self._storing
         while True:
             if not journal.wake.wait(KEPT_S if self.is_of_a_row else -1):
-                retire(self, KEPT_S)
+                if self.idle_since is not None:
+                    retire(self, KEPT_S)
                 continue
             if not worker.has_to_end:
                 self._watching.begin()  # here, so that the start of a run does not wait for it
@@ -553,7 +554,8 @@ def _drain_before_fork() -> None:
     """Drain each journal, so that the child inherits no points that only its parent can store."""
     _over_fork.ended_by_parent = forks.is_ended_by_parent()
     for connection, writer in list(_WRITERS.items()):
-        retire(writer, 0)
+        if writer.idle_since is not None:
+            retire(writer, 0)
         if not is_kept(connection):
             continue
         writer.journal.family.join()

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from exptrack.database.connection import Connection, Row, in_reading
+from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError
 from exptrack.plain import short_repr
@@ -39,7 +39,7 @@ def list_runs(
     """Return the runs that a filter admits, newest first."""
     limit = None if limit is None else check_whole(limit, "limit", 0)
     if run_filter is None:
-        rows = connection.all(NEWEST_RUNS, (NO_LIMIT if limit is None else limit,))
+        rows = connection.fold(NEWEST_RUNS, (NO_LIMIT if limit is None else limit,), list)
         return summarize_runs(connection, rows, find_dead_runs(connection))
     from exptrack.query.asked import NEWEST_FIRST
     from exptrack.query.run_filter import RunFilter
@@ -59,8 +59,8 @@ def read_newest(connection: Connection, limit: int | None) -> array[int]:
     return array("q", json.loads(found))
 
 
-def read_rows(connection: Connection, found: Sequence[SelectedRun]) -> list[Row]:
+def read_rows(connection: Connection, found: Sequence[SelectedRun]) -> list[tuple[Any, ...]]:
     """Read the rows of selected runs, in their order; a run that was deleted meanwhile is left out."""
-    rows = connection.all(RUNS_BY_ROW_ID, (json.dumps([one.run for one in found]),))
-    by_run = {row["id"]: row for row in rows}
+    rows = connection.fold(RUNS_BY_ROW_ID, (json.dumps([one.run for one in found]),), list)
+    by_run = {row[0]: row for row in rows}
     return [by_run[one.run] for one in found if one.run in by_run]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
@@ -92,13 +93,13 @@ def find_by_external_id(connection: Connection, external_id: object) -> Row:
 
 @decoding_rows
 def summarize_runs(
-    connection: Connection, rows: Sequence[Row], dead: Sequence[int], *, with_metrics: bool = True
+    connection: Connection, rows: Sequence[Sequence[Any]], dead: Sequence[int], *, with_metrics: bool = True
 ) -> list[RunSummary]:
-    """Return a summary of each row, with tags and last metric values.
+    """Return a summary of each row of `RUN_COLUMNS`, with tags and last metric values.
 
     `dead` are the row ids of runs whose process is gone; they are shown as interrupted.
     """
-    runs = [row["id"] for row in rows]
+    runs = [row[0] for row in rows]
     tags: dict[int, list[str]] = {}
     metrics: dict[int, dict[str, float]] = {}
     if rows:

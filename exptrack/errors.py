@@ -59,9 +59,13 @@ inherit from it too, so that code which does not know exptrack can catch them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from exptrack.known_secrets import mask_secrets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 SHOWN_AROUND = 60  # characters shown on each side of an error's place in a text
 MOST_CANDIDATES, SHOWN_CANDIDATES = 20, 10  # runs that are sought for an ambiguous name, and listed

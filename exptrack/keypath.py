@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from exptrack.errors import ConfigError
 from exptrack.plain import short_repr
 from exptrack.validation import check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def join_path(path: str, key: str) -> str:

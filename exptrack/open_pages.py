@@ -13,8 +13,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import ProcessIdentity, current_process, is_alive, pages_folder, read_small
 
 

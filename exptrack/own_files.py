@@ -25,10 +25,14 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from exptrack.errors import InvalidValueError, OwnFileError, warn
 from exptrack.plain import attribute, read_path, short_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO
+
 
 # The names of an archive's files, after its own name.
 ENDINGS = re.compile(

@@ -18,10 +18,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeGuard
 
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeGuard
+
 
 SHOWN_CHARS = 40
 SHOWN_PATH_CHARS = 1_000

@@ -16,7 +16,8 @@ import hashlib
 import os
 import stat
 import time
-from typing import NamedTuple
+
+from exptrack.named_tuples import NamedTuple
 
 _READ_LIMIT = 1 << 20
 HOST_CHARS = 8  # of each half of a host id

@@ -20,18 +20,20 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from exptrack.errors import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
     from queue import SimpleQueue
+    from typing import ParamSpec, Protocol, TypeVar
+
+    _P = ParamSpec("_P")
+    _T = TypeVar("_T")
 
 END_WAIT_S = 1.0
 LOOK_S = 0.0001
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 # These count the threads after the hooks of the parent: https://github.com/python/cpython/issues/137109
 COUNTS_LATE = (3, 13) <= sys.version_info < (3, 13, 10) or (3, 14) <= sys.version_info < (3, 14, 1)
 
@@ -110,18 +112,20 @@ class Helper:
             task()
 
 
-class Endable(Protocol):
-    """A thread that ends when it is asked to."""
+if TYPE_CHECKING:
 
-    native_id: int
+    class Endable(Protocol):
+        """A thread that ends when it is asked to."""
 
-    @property
-    def is_ending(self) -> bool: ...
-    @property
-    def is_running(self) -> bool: ...
-    @property
-    def is_here(self) -> bool: ...
-    def ask_to_end(self) -> None: ...
+        native_id: int
+
+        @property
+        def is_ending(self) -> bool: ...
+        @property
+        def is_running(self) -> bool: ...
+        @property
+        def is_here(self) -> bool: ...
+        def ask_to_end(self) -> None: ...
 
 
 class Worker:

@@ -13,11 +13,15 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import attribute, is_whole, plain, reading, short_repr
 from exptrack.validation import INT64_MIN, check_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND, _MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)

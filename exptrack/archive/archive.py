@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from exptrack import __version__
 from exptrack.archive.artifacts import ArchiveArtifacts
@@ -42,7 +41,10 @@ from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
 from exptrack.validation import check_choice, check_flag, check_number, check_whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
     from exptrack.markup.notebook import View
     from exptrack.portable.snapshot import BackupReport
     from exptrack.portable.verification import VerifyReport

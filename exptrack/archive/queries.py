@@ -7,7 +7,6 @@ also marks runs whose process died as interrupted.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from exptrack.archive.records import SqlResult
 from exptrack.archive.series import ArchiveSeries, _list_ids
@@ -29,7 +28,10 @@ from exptrack.validation import (
     check_whole,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff, RunsLeftOut
     from exptrack.query.details import RunDetail
     from exptrack.query.run_filter import RunFilter

@@ -6,7 +6,6 @@ Invariant: calls that only read studies, stop them or delete them need no Optuna
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection
 from exptrack.extras import require_optuna
@@ -14,7 +13,10 @@ from exptrack.listed import listed
 from exptrack.records import TrialState
 from exptrack.validation import check_choice, check_flag
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.sweeps.optuna_storage import OptunaStorage, StaleTrialCallback
     from exptrack.sweeps.plan import SweepPlan
     from exptrack.sweeps.records import StudyInfo, SweepReport, SweepTrial, TrialRecord

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from exptrack.archive.records import DeleteReport
 from exptrack.database.connection import Connection, Row, in_reading, in_section
@@ -15,6 +14,7 @@ from exptrack.listed import listed
 from exptrack.runs import lookup
 from exptrack.times import seconds_of, utc_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from exptrack.artifacts.blobs import Collected
     from exptrack.runs.trash import TrashedRun

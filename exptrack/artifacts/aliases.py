@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError, RunTrashedError
 from exptrack.known_secrets import mask_secrets
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import read_names, short_repr
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.row_sums import changing_alias, changing_artifact

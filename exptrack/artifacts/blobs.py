@@ -22,17 +22,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
 from exptrack.artifacts.chunks import CODECS, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError, NotFoundError
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.threads import Helper
 from exptrack.times import utc_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
 

@@ -11,14 +11,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from exptrack.errors import InvalidTypeError
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import plain, reading, short_repr
 from exptrack.shuffling import compress_shuffled, unshuffle
 from exptrack.threads import Helper
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal
+
     import zstandard
 
 MAX_CHUNK_BYTES = 1024 * 1024

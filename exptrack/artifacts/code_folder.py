@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.artifacts.safe_paths import TreePaths
 from exptrack.capture.code_files import CodeFiles, LeftOutFile
@@ -15,8 +14,12 @@ from exptrack.capture.git_content import split_patch
 from exptrack.capture.launch import Launch
 from exptrack.capture.packages import read_requirements, write_requirements
 from exptrack.errors import ArchiveCorruptError, UnsafePathError
+from exptrack.named_tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.artifacts.store import ArtifactStore
 
 CODE_NAME = "exptrack/code"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
 
 from exptrack.artifacts.aliases import check_aliases, check_artifact_name, check_description, save_alias
 from exptrack.artifacts.blobs import NewBlob
@@ -17,11 +16,17 @@ from exptrack.database.connection import Connection, Row
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.hashed_lists import encode_list
 from exptrack.known_secrets import mask_facts, mask_secrets
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import short_repr
 from exptrack.records import FOLDER_TYPE
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.row_sums import sum_artifact
 from exptrack.validation import check_flag, check_name, check_step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 # A damaged row may name the intact blob of another artifact, so the checksum of a row covers these fields.
 CHECKED = "run_id name version kind hash is_text media_type step metadata created_at".split()

@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
 
 from exptrack.capture.git import GITLINK, TreeState, find_git_folders, open_regular, read_head, read_tree_state
 from exptrack.capture.paths import (
@@ -33,6 +32,7 @@ from exptrack.capture.paths import (
     working_folder,
 )
 from exptrack.capture.redaction import escape_surrogates, redact_remote, remove_secrets_and_paths
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import read_small
 
 GIT_TIMEOUT_S = 5.0

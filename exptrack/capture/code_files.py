@@ -16,7 +16,6 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from exptrack import own_files
 from exptrack.capture.code import CapturedTree, CodeVersion, find_captured_tree, find_used_code
@@ -24,6 +23,7 @@ from exptrack.capture.git import GITLINK, open_regular
 from exptrack.capture.git_content import TreeContent, read_tree_content
 from exptrack.capture.paths import belongs_to_installation, find_project_folder
 from exptrack.capture.redaction import escape_surrogates, remove_secrets, remove_secrets_and_paths
+from exptrack.named_tuples import NamedTuple
 
 PATCH_BYTES = 1 << 20
 FILE_BYTES = 256 << 10  # a larger text is left out

@@ -19,14 +19,16 @@ import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack import own_files
 from exptrack.errors import OwnFileError
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import read_small
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
+    from typing import Any
 
     from dulwich.index import IndexEntry
     from dulwich.repo import Repo

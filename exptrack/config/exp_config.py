@@ -22,7 +22,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
 
 from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.config.origin import check_sources, check_texts, say_inexact
@@ -59,13 +58,18 @@ from exptrack.records import ConfigSource
 from exptrack.shown import short_map
 from exptrack.validation import MAX_NAME_CHARS, check_text
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _M = TypeVar("_M")
+
+
 CANONICAL_VERSION = 1
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})
 SHOWN_OVERRIDE = 200  # characters of an override that name it as a source
 IN_CODE = ConfigSource("code", "dict")
 _INTERPOLATED = frozenset({"file", "override"})
-
-_M = TypeVar("_M")
 
 
 class ExpConfig(ConfigReading):

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.config.exp_config import CANONICAL_VERSION, ExpConfig, parse_stored_config
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
+from exptrack.named_tuples import NamedTuple
 from exptrack.records import ConfigSource
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
 
 MAX_REMEMBERED = 100_000  # row ids of keys, and as many of sources
 MANY_KEYS = 8  # one statement looks up this many faster than one for each key

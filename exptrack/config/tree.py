@@ -16,15 +16,20 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
-from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
 from exptrack.known_secrets import has_secrets, hide_keys, mask_setting
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import is_mapping, is_text, plain, reading, short_repr
 from exptrack.records import ConfigSource
 from exptrack.validation import EXACT_INT, INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
 

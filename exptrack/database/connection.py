@@ -28,7 +28,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from exptrack.database.checkpoint_warning import warn_of_checkpoint, warn_of_long_reader
 from exptrack.database.descriptors import open_numbers
@@ -49,9 +48,17 @@ from exptrack.errors import (
     ExptrackError,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Concatenate, ParamSpec, TypeVar
+
+    _T = TypeVar("_T")
+    _Subject = TypeVar("_Subject")
+    _P = ParamSpec("_P")
+
+
 __all__ = ["Connection", "Parameters", "Row", "in_reading", "in_section"]
 
-_T = TypeVar("_T")
 
 CHECKPOINT_COMMITS = 64
 CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
@@ -419,10 +426,6 @@ class Connection(Resting):
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
             self._checkpoint_if_due(handle)
-
-
-_Subject = TypeVar("_Subject")
-_P = ParamSpec("_P")
 
 
 def _connection_of(subject: object) -> Connection:

@@ -12,11 +12,16 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 from exptrack.errors import ArchiveLockedError, ExptrackError
+from exptrack.named_tuples import NamedTuple
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+
 
 TRIES = 200
 PAUSE_S = 0.005

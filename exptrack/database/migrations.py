@@ -17,12 +17,12 @@ import re
 import sqlite3
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from exptrack import __version__
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ArchiveIOError, ArchiveTooNewError, ExptrackError, MigrationError, NotAnArchiveError
+from exptrack.named_tuples import NamedTuple
 from exptrack.times import utc_text
 
 APPLICATION_ID = 0x45585054  # "EXPT"

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
 
 from exptrack import own_files
 from exptrack.database import forks, hold
@@ -41,6 +40,12 @@ from exptrack.errors import (
     ForkUnsafeError,
     warn,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self, TypeVar
+
+    _T = TypeVar("_T")
 
 CACHE_BYTES = 16_384_000  # of the file that each SQLite connection keeps in memory
 FOLDS = 5  # attempts of processes that leave at once
@@ -564,7 +569,7 @@ class OpenedFile:
         """Wait at most this long for other writers in the block, if a time is given. Call inside a section."""
         return self._patience.at_most(seconds)
 
-    def _run_waiting(self, run: Callable[[], Any]) -> Any:
+    def _run_waiting(self, run: Callable[[], _T]) -> _T:
         """Call `run` outside a transaction, and again while another connection holds the lock."""
         began: float | None = None
         while True:

@@ -20,7 +20,6 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from exptrack.database import spooled_file
 from exptrack.database.connection import Connection, in_section
@@ -46,6 +45,11 @@ from exptrack.errors import (
     NotAnArchiveError,
 )
 from exptrack.records import Waiting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 BY_UMASK = 0o666  # the mode of a new file, before the umask takes its bits away
 IN_MEMORY = (":memory:", "file::memory:")  # what SQLite calls a database without a file

@@ -20,7 +20,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
-from typing import Any
 
 from exptrack.database.connection import Connection
 from exptrack.database.failures import primary_code
@@ -32,6 +31,11 @@ from exptrack.database.migrations import (
     read_schema,
 )
 from exptrack.errors import ArchiveTooNewError, NotAnArchiveError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 LAST_MIGRATION = "SELECT max(number) FROM migration"
 ORDINARY_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0"

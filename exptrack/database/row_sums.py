@@ -18,10 +18,15 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import eq
-from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, Parameters
 from exptrack.hashed_lists import encode_list
+from exptrack.named_tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 # A point adds its step, repetition, time and value, each times one of these odd numbers (digits of the golden
 # ratio and of pi). A product with an odd number differs for every change of the other factor.

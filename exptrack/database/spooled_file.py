@@ -23,13 +23,13 @@ import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from exptrack.database import forks
 from exptrack.database.disk import error_of
 from exptrack.database.file_locks import lock_draft
 from exptrack.database.filesystem import find_network
 from exptrack.errors import ArchiveIOError, ArchiveNotFoundError, warn
+from exptrack.named_tuples import NamedTuple
 from exptrack.new_files import NEW_FILE, draft_name, write_new_file
 from exptrack.process import HOST_CHARS, ProcessIdentity, current_process, node_name
 

@@ -21,12 +21,12 @@ import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from exptrack.database.disk import NO_ROOM
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.hold import Hold
 from exptrack.errors import ArchiveFullError, ArchiveIOError, warn
+from exptrack.named_tuples import NamedTuple
 
 HEADER = struct.Struct(">8I")  # magic, format, page size, sequence, salt 1, salt 2, checksum 1, checksum 2
 FRAME = struct.Struct(">6I")  # page, pages after a commit (else 0), salt 1, salt 2, checksum 1, checksum 2

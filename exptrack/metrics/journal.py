@@ -31,7 +31,6 @@ import zlib
 from collections import deque
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from exptrack.errors import ArchiveFullError, warn
 from exptrack.metrics.bus_error import protect
@@ -49,8 +48,14 @@ from exptrack.metrics.journal_file import (
     JournalFile,
 )
 from exptrack.metrics.journal_locks import Family, give_up_mapping, make_fork_mark
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import current_process
 from exptrack.threads import Signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
 
 BATCH_SLOTS = 10_000  # the writer thread is woken when this much is queued
 EPOCHS_AT_ONCE = 4  # drained in one transaction
@@ -73,29 +78,31 @@ def seed_of(epoch: int, nonce: int) -> int:
     return zlib.crc32(CHECK.pack(epoch), nonce)
 
 
-class JournalParts(Protocol):
-    """The parts of a journal that the logging calls in ``log`` read and set themselves.
+if TYPE_CHECKING:
 
-    `at` is the slot of the next record in the file. A record that would reach beyond `room` has to ask
-    :meth:`Journal.make_room` first. `limit` is the same for stores into `map`; it is 0 while there is no map.
-    `epoch` tells whether a definition still holds, and checks begin with `seed`. `mark` is false in a
-    process that C code has forked: there the journal is the parent's.
-    """
+    class JournalParts(Protocol):
+        """The parts of a journal that the logging calls in ``log`` read and set themselves.
 
-    at: int
-    limit: int
-    room: int
-    epoch: int
-    seed: int
-    kept: list[bytes | None]
+        `at` is the slot of the next record in the file. A record that would reach beyond `room` has to ask
+        :meth:`Journal.make_room` first. `limit` is the same for stores into `map`; it is 0 while there is no
+        map. `epoch` tells whether a definition still holds, and checks begin with `seed`. `mark` is false in a
+        process that C code has forked: there the journal is the parent's.
+        """
 
-    @property
-    def mark(self) -> object: ...
-    @property
-    def lock(self) -> AbstractContextManager[object]: ...
-    @property
-    def map(self) -> mmap.mmap | bytearray | None: ...
-    def write(self, slot: int, data: bytes) -> None: ...
+        at: int
+        limit: int
+        room: int
+        epoch: int
+        seed: int
+        kept: list[bytes | None]
+
+        @property
+        def mark(self) -> object: ...
+        @property
+        def lock(self) -> AbstractContextManager[object]: ...
+        @property
+        def map(self) -> mmap.mmap | bytearray | None: ...
+        def write(self, slot: int, data: bytes) -> None: ...
 
 
 class _Epoch:

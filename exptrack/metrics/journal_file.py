@@ -24,10 +24,10 @@ import zlib
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
 
 from exptrack.errors import ArchiveFullError, ArchiveIOError
 from exptrack.metrics.journal_locks import hold_for_writer, hold_run, release_run
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import ProcessIdentity
 
 SUFFIX = ".points"

@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.database import forks
@@ -39,7 +38,7 @@ from exptrack.errors import (
     warn,
 )
 from exptrack.metrics.given import Columns, flatten_values, read_columns
-from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal, JournalParts
+from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
 from exptrack.metrics.store import NewPoints, PointsChecksum, SeriesRow, append_points, find_top_step
 from exptrack.metrics.writer import (
@@ -56,6 +55,12 @@ from exptrack.plain import read_items
 from exptrack.records import RunStatus
 from exptrack.times import CLOCK, milliseconds_since, read_clock, steady_s
 from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from exptrack.metrics.journal import JournalParts
 
 RUN_STATUS = "SELECT status, deleted_at FROM run WHERE id = ?"
 MAX_SERIES = 100_000  # kept in memory for one run; beyond that, all are forgotten and read from the file again

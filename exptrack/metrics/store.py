@@ -22,15 +22,18 @@ from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
 from operator import eq, lt
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
 from exptrack.metrics.summary import LEVEL_POINTS, Summary
+from exptrack.named_tuples import NamedTuple
 from exptrack.records import REWOUND, MetricPoint, MetricSummary
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.metrics.level_builder import LevelBuilder
 
 # Of `n`, a metric: it is not one that holds what a rewinding of its run has hidden.

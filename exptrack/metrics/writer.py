@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
@@ -45,6 +44,11 @@ from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points, lift_seals_of_series
 from exptrack.threads import Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
@@ -89,22 +93,24 @@ class LeftByParent:
         self.look_again = 0.0  # when to look next whether the owner lives
 
 
-class WriterUser(Protocol):
-    """A handle on a live run that logs through a writer. Releasing the last user deletes the journal."""
+if TYPE_CHECKING:
 
-    run_id: str
+    class WriterUser(Protocol):
+        """A handle on a live run that logs through a writer. Releasing the last user deletes the journal."""
 
-    @property
-    def _run(self) -> int | None: ...
+        run_id: str
 
-    def _lose_journal(self) -> None:
-        """Stop using the journal: make every logging call a commit from now on. Must not block."""
+        @property
+        def _run(self) -> int | None: ...
 
-    def _become_child(self, journal: Journal) -> None:
-        """In a forked child: lose the journal, which is the parent's. Must not block."""
+        def _lose_journal(self) -> None:
+            """Stop using the journal: make every logging call a commit from now on. Must not block."""
 
-    def _begin_file(self, journal: Journal) -> None:
-        """Log into this file from now on. The caller holds the lock of the one before."""
+        def _become_child(self, journal: Journal) -> None:
+            """In a forked child: lose the journal, which is the parent's. Must not block."""
+
+        def _begin_file(self, journal: Journal) -> None:
+            """Log into this file from now on. The caller holds the lock of the one before."""
 
 
 class Writer:

@@ -14,7 +14,11 @@ from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveIOError
 from exptrack.metrics.journal import Journal
 from exptrack.metrics.journal_file import SEGMENT_SLOTS
-from exptrack.metrics.writer import Writer, WriterUser, use_writer
+from exptrack.metrics.writer import Writer, use_writer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from exptrack.metrics.writer import WriterUser
 
 
 class WriterApart(Writer):

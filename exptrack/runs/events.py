@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from typing import Any
 
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import hide_secrets
@@ -22,6 +21,11 @@ from exptrack.records import Event
 from exptrack.runs.lease import renew_if_due
 from exptrack.runs.row_sums import add_to_run
 from exptrack.times import moment, time_after, utc_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 REWIND_EVENT = "rewind"  # of a run that went on from an earlier step
 

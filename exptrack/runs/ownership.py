@@ -8,7 +8,6 @@ dead once the lease has lapsed, whatever became of the process that started it (
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
@@ -21,6 +20,11 @@ from exptrack.runs.events import record_event
 from exptrack.runs.lease import has_lapsed
 from exptrack.runs.row_sums import add_to_run, changing_run, reopening_run
 from exptrack.times import utc_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 _OWNERS = """
 SELECT o.run, o.host_id, o.boot_id, o.pid, o.pid_started, o.lease_s, r.heartbeat_at

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any, NamedTuple
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
@@ -20,6 +19,7 @@ from exptrack.database.connection import Connection
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import is_mapping, read_elements, read_items, read_path
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event, time_of_event
@@ -34,6 +34,11 @@ from exptrack.runs.row_sums import (
 )
 from exptrack.times import utc_text
 from exptrack.validation import check_name, check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 INSERT_RUN = """
 INSERT INTO run

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
 
 from exptrack.config.tree import ConfigValue
 from exptrack.database.connection import Connection, Row, in_section
@@ -46,6 +45,11 @@ from exptrack.runs.store import (
 from exptrack.shown import show_as_html
 from exptrack.times import moment, read_time, utc_text
 from exptrack.validation import check_name, check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
 
 NAMES = "SELECT name, group_name FROM run WHERE id = ?"
 RENAME = "UPDATE run SET name = ? WHERE id = ?"

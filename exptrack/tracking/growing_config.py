@@ -11,8 +11,6 @@ Invariants:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, in_section
@@ -25,6 +23,7 @@ from exptrack.runs.seal import save_run_checksum
 from exptrack.runs.store import replace_config
 from exptrack.validation import check_flag
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from exptrack.config.growth import Addition
 

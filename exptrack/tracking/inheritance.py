@@ -19,7 +19,6 @@ import os
 from abc import abstractmethod
 from functools import partial
 from time import monotonic
-from typing import Any
 
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import RunFinishedError, RunNotFoundError
@@ -33,6 +32,11 @@ from exptrack.runs.lease import renew_lease
 from exptrack.runs.ownership import DIED, name_owner, reopen
 from exptrack.runs.seal import reseal_run
 from exptrack.tracking.heartbeat import LIVE, announce
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 LOOK_S = 0.5  # how often a child that logs by commits looks whether its parent lives
 STATE = "SELECT status, reason FROM run WHERE id = ? AND run_id = ?"

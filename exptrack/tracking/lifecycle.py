@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias
 
 from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment, hide_arguments
@@ -54,8 +53,13 @@ from exptrack.tracking.ending import watch_exits
 from exptrack.tracking.run import BEAT, RUN_STATE, Run
 from exptrack.validation import check_choice, check_flag, check_step
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Concatenate, ParamSpec, TypeAlias
+
     from exptrack.tracking.kept_code import Files
+
+    _P = ParamSpec("_P")
 
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
@@ -72,7 +76,6 @@ ON_ERROR = ("raise", "warn")
 KEEP_CODE_VARIABLE = "EXPTRACK_KEEP_CODE"
 LONG_AGO_MS = 1000  # a run that began earlier is heard of at once, not at its first heartbeat
 
-_P = ParamSpec("_P")
 _Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
 
 

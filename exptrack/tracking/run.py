@@ -29,7 +29,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, overload
 
 from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
@@ -67,7 +66,10 @@ from exptrack.tracking.inheritance import Inheritance
 from exptrack.tracking.media_log import MediaLog
 from exptrack.validation import check_name, check_status, check_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, overload
+
     from exptrack.artifacts.lineage import UsedArtifact
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.capture.system_metrics import SystemSampler
@@ -252,12 +254,14 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             self._require_present()
         return found
 
-    @overload
-    def series(self, name: str, *, start: int | None = None, stop: int | None = None) -> Series: ...
-    @overload
-    def series(
-        self, name: str, *, start: int | None = None, stop: int | None = None, buckets: int
-    ) -> Buckets: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def series(self, name: str, *, start: int | None = None, stop: int | None = None) -> Series: ...
+        @overload
+        def series(
+            self, name: str, *, start: int | None = None, stop: int | None = None, buckets: int
+        ) -> Buckets: ...
 
     def series(
         self, name: str, *, start: int | None = None, stop: int | None = None, buckets: int | None = None

@@ -19,8 +19,8 @@ PACKAGE = Path(exptrack.__file__).parent
 STOREYS = (
     "errors plain records process threads validation extras keypath times own_files new_files known_secrets"
     " secret_channel hashed_lists open_pages shuffling directions termination fixed_attributes default_file"
-    " group_variance other_trackers shown record_fields named_tuples listed record_lists frames labels amounts metric_order"
-    " curve_points markup fork_imports",
+    " group_variance other_trackers shown record_fields named_tuples listed record_lists frames labels amounts"
+    " metric_order digests curve_points markup fork_imports",
     "database capture sdn media",
     "config metrics",
     "runs",

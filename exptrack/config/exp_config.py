@@ -18,7 +18,6 @@ and ``1.0`` differ). ``hash()`` is its SHA-256.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +42,7 @@ from exptrack.config.tree import (
     merge_into,
     sha256_text,
 )
+from exptrack.digests import sha256
 from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
 from exptrack.hashed_lists import encode_list
 from exptrack.keypath import path_of, split_index, split_path
@@ -469,7 +469,7 @@ class ExpConfig(ConfigReading):
         """
         # A quoted part ends with a quote, so it is no seed whatever is in it.
         kept = [tuple(leaf) for leaf in self.leaves() if leaf.key.rpartition(".")[2] not in SEED_NAMES]
-        return hashlib.sha256(encode_list(sorted(kept))).hexdigest()[:16]
+        return sha256(encode_list(sorted(kept))).hexdigest()[:16]
 
     def leaves(self) -> list[Leaf]:
         """List every value except non-empty maps, with its dotted path."""

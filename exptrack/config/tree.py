@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import datetime
 import enum
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 
 from exptrack.capture.redaction import remove_secrets_of_name
+from exptrack.digests import sha256
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
 from exptrack.known_secrets import has_secrets, hide_keys, mask_setting
@@ -364,7 +364,7 @@ def encode_canonical(value: object) -> str:
 
 def sha256_text(text: str) -> str:
     """Compute the SHA-256 of a text in UTF-8, in hex."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return sha256(text.encode("utf-8")).hexdigest()
 
 
 # Leaves

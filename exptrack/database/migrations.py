@@ -11,7 +11,6 @@ Invariants:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sqlite3
@@ -21,6 +20,7 @@ from pathlib import Path
 from exptrack import __version__
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.row_sums import hash_row
+from exptrack.digests import sha256
 from exptrack.errors import ArchiveIOError, ArchiveTooNewError, ExptrackError, MigrationError, NotAnArchiveError
 from exptrack.named_tuples import NamedTuple
 from exptrack.times import utc_text
@@ -177,7 +177,7 @@ def _apply_missing(connection: Connection) -> None:
 def _apply(connection: Connection, migration: Migration) -> None:
     for statement in split_statements(migration.text):
         connection.execute(statement)
-    digest = hashlib.sha256(migration.text.encode()).hexdigest()
+    digest = sha256(migration.text.encode()).hexdigest()
     row = (migration.number, migration.name, digest, utc_text(), __version__)
     connection.execute(INSERT_MIGRATION, (*row, hash_row("migration", row)))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import random
 import sqlite3
 import sys
 import threading
@@ -28,7 +27,7 @@ from exptrack.database.functions import register_functions
 from exptrack.database.handle import Handle, Left
 from exptrack.database.hold import Hold
 from exptrack.database.last_close import fold_renamed, leave_cut_wal, leave_to_another_file
-from exptrack.database.patience import BUSY_WAIT_S, Patience, pause
+from exptrack.database.patience import BUSY_WAIT_S, Patience, choose_pause, pause
 from exptrack.database.sections import SectionThread
 from exptrack.database.wal import keep_if_damaged
 from exptrack.errors import (
@@ -425,7 +424,7 @@ class OpenedFile:
         for _ in range(FOLDS):
             if not os.path.exists(held.wal_path) or held.is_used_by_others():
                 return
-            time.sleep(random.uniform(0, 0.002))
+            time.sleep(choose_pause(0, 0.002))
             self._fold()
         left = wal_bytes(self.path)
         if left and not held.is_used_by_others():

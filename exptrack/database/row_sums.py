@@ -11,7 +11,6 @@ Invariants:
 
 from __future__ import annotations
 
-import hashlib
 import math
 import sys
 from array import array
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from operator import eq
 
 from exptrack.database.connection import Connection, Parameters
+from exptrack.digests import sha256
 from exptrack.hashed_lists import encode_list
 from exptrack.named_tuples import NamedTuple
 
@@ -54,7 +54,7 @@ def hash_row(kind: str, row: Iterable[Any]) -> int:
 
 
 def _hash_list(encoded: bytes) -> int:
-    return int.from_bytes(hashlib.sha256(encoded).digest()[:8], "big", signed=True)
+    return int.from_bytes(sha256(encoded).digest()[:8], "big", signed=True)
 
 
 def wrap_sum(total: int) -> int:

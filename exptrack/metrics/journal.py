@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import random
 import struct
 import threading
 import zlib
@@ -144,7 +143,7 @@ class Journal:
     def __init__(self, archive: Path, identity: str) -> None:
         place = Path(os.path.realpath(archive))
         owner = current_process()
-        header = Header(identity, owner, random.SystemRandom().getrandbits(32))
+        header = Header(identity, owner, int.from_bytes(os.urandom(4), "big"))
         name = f"{place.name}.{owner.host_id[:8]}-{owner.pid}-{header.key}{SUFFIX}"
         self.lock = threading.RLock()
         self.wake, self.begun, self.batch_ready = Signal(), Signal(), Signal()

@@ -20,7 +20,6 @@ Where the system has no such locks, a run ends with the process that started it.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
 import sys
@@ -31,6 +30,7 @@ from pathlib import Path
 from exptrack.database import forks
 from exptrack.database.descriptors import FileId, file_id
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, PAGE, ask_lock, map_page, set_lock, unmap
+from exptrack.digests import sha256
 
 WRITER_BYTE, FAMILY_BYTE = 0, 1
 FIRST_RUN_BYTE, RUN_BITS = 1 << 50, 48  # far behind the end of any journal
@@ -79,7 +79,7 @@ def is_run_held(path: Path, run_id: str) -> bool:
 
 
 def _run_byte(run_id: str) -> int:
-    digest = hashlib.sha256(run_id.encode()).digest()
+    digest = sha256(run_id.encode()).digest()
     return FIRST_RUN_BYTE + int.from_bytes(digest[: RUN_BITS // 8], "big")
 
 

@@ -7,11 +7,11 @@ notes and attributes may change, so they are not part of it. The sum of the run'
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Container, Mapping
 
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import SEAL_KIND, Rows, encode_rows, hash_row, sum_rows, wrap_sum
+from exptrack.digests import sha256
 from exptrack.metrics.store import PointsChecksum, seal_series
 from exptrack.records import RunStatus
 from exptrack.runs.row_sums import OF_RUN, SEAL, SEAL_SUMMED
@@ -69,7 +69,7 @@ def checksum_run(connection: Connection, run: int) -> str:
 
     Points are covered through the checksums of their series.
     """
-    digest = hashlib.sha256()
+    digest = sha256()
     for rows in SEALED:
         for line in encode_rows(connection, rows, (run,)):
             digest.update(line + b"\n")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 # The names of an archive's files, after its own name.
-ENDINGS = re.compile(
+ENDINGS = (
     r"|-wal|-shm|-journal"
     r"|-wal\.mend|\.rescued-.*|\.damaged-.*"  # the copies that a connection writes
     r"|\.[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}\.points.*"  # the journals, also those that were put aside
@@ -87,7 +87,7 @@ class _OpenArchive:
     def is_name(self, name: str) -> bool:
         """Whether a file of this name beside the archive belongs to it."""
         own = self.path.name
-        return name.startswith(own) and ENDINGS.fullmatch(name[len(own) :]) is not None
+        return name.startswith(own) and re.fullmatch(ENDINGS, name[len(own) :]) is not None
 
 
 _OPEN: dict[int, _OpenArchive] = {}

@@ -17,7 +17,7 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 
-from exptrack import own_files
+import exptrack.own_files as own_files
 from exptrack.capture.code import CapturedTree, CodeVersion, find_captured_tree, find_used_code
 from exptrack.capture.git import GITLINK, open_regular
 from exptrack.capture.git_content import TreeContent, read_tree_content

@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from exptrack import own_files
+import exptrack.own_files as own_files
 from exptrack.digests import sha1
 from exptrack.errors import OwnFileError
 from exptrack.named_tuples import NamedTuple

@@ -19,7 +19,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 
-from exptrack import threads
+import exptrack.threads as threads
 from exptrack.database import hold, sections
 
 TYPE_CHECKING = False

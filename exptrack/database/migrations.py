@@ -12,7 +12,6 @@ Invariants:
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from functools import cache
 from pathlib import Path
@@ -26,7 +25,9 @@ from exptrack.named_tuples import NamedTuple
 from exptrack.times import utc_text
 
 APPLICATION_ID = 0x45585054  # "EXPT"
-_MIGRATION_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")  # NNNN_verb_noun.sql
+# The characters of a name NNNN_verb_noun.sql after its number. Each opening reads the names, and compiling a
+# pattern takes longer.
+_OF_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 
 INSERT_MIGRATION = """
 INSERT INTO migration (number, name, sha256, applied_at, library, checksum) VALUES (?, ?, ?, ?, ?, ?)
@@ -64,9 +65,9 @@ def migrations() -> tuple[Migration, ...]:
     found = []
     folder = schema_folder()
     for name in _list_schema():
-        match = _MIGRATION_NAME.fullmatch(name)
-        if match is not None:
-            found.append(Migration(int(match[1]), name, read_schema(name)))
+        number = _number_of(name)
+        if number is not None:
+            found.append(Migration(number, name, read_schema(name)))
         elif name[0].isdecimal() and name.endswith(".sql"):
             raise MigrationError(
                 f"{folder / name} is not named NNNN_verb_noun.sql; rename it or reinstall exptrack"
@@ -74,6 +75,13 @@ def migrations() -> tuple[Migration, ...]:
     if not found or [m.number for m in found] != list(range(1, len(found) + 1)):
         raise MigrationError(f"files are missing in {folder}; reinstall exptrack")
     return tuple(found)
+
+
+def _number_of(name: str) -> int | None:
+    """Return the number in the name of a migration; None if it is not named as one."""
+    number, rest = name[:4], name[4:]
+    is_named = number.isdecimal() and len(number) == 4 and rest[:1] == "_" and rest.endswith(".sql")
+    return int(number) if is_named and len(rest) > 5 and set(rest[:-4]) <= _OF_NAME else None
 
 
 def _list_schema() -> list[str]:
@@ -117,7 +125,7 @@ def latest_version() -> int:
 @cache
 def _highest_number() -> int:
     # The names suffice: opening a current archive need not read the text of the schema.
-    numbers = [int(name[:4]) for name in _list_schema() if _MIGRATION_NAME.fullmatch(name)]
+    numbers = [number for name in _list_schema() if (number := _number_of(name)) is not None]
     if not numbers:
         raise MigrationError(f"files are missing in {schema_folder()}; reinstall exptrack")
     return max(numbers)

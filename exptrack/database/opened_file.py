@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from functools import partial
 from pathlib import Path
 
-from exptrack import own_files
+import exptrack.own_files as own_files
 from exptrack.database import forks, hold
 from exptrack.database.descriptors import FileId, file_id, open_numbers, set_aside
 from exptrack.database.failures import SQLITE_FAILURE, primary_code, require_sqlite, translate

@@ -48,9 +48,7 @@ SCHEMA_OF_VIEW = "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?
 COLUMNS_OF_VIEW = "SELECT name FROM pragma_table_info(?) ORDER BY cid"
 READ_VIEW = "run_storage"  # the one view that calls besides sql() read
 # Whether an object of a user may change what a statement of exptrack does; then SQLite is asked.
-MAY_REACH_OURS = re.compile(
-    r"\s*CREATE\s+(TEMP\w*\s+)?(TRIGGER|UNIQUE)|.*\bREFERENCES\b", re.IGNORECASE | re.DOTALL
-)
+MAY_REACH_OURS = r"(?is)\s*CREATE\s+(TEMP\w*\s+)?(TRIGGER|UNIQUE)|.*\bREFERENCES\b"
 
 
 @cache
@@ -182,7 +180,7 @@ def _compare(connection: Connection, version: int) -> tuple[str | None, bool]:
             if text in missing:
                 missing.remove(text)
             else:
-                found = found or MAY_REACH_OURS.match(text) is not None
+                found = found or re.match(MAY_REACH_OURS, text) is not None
         return missing, found
 
     missing, foreign = connection.fold(SCHEMA_OBJECTS, (), take)

@@ -34,7 +34,7 @@ from exptrack.new_files import NEW_FILE, draft_name, write_new_file
 from exptrack.process import HOST_CHARS, ProcessIdentity, current_process, node_name
 
 VARIABLE = "EXPTRACK_SPOOL"
-NAME = re.compile(r"[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}\.db")
+NAME = r"[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}\.db"
 NOTE_ENDING = ".open"
 NOTE_BYTES = 64 * 1024
 PRIVATE_FOLDER = 0o700
@@ -248,6 +248,11 @@ _folders: dict[str, Path] = {}  # of spools, by how they are named: a relative n
 _own: dict[Path, SpooledFile] = {}  # by the folder of the spool
 _known: dict[Path, SpooledFile] = {}  # by where SQLite has them; those of a parent too
 _lock = threading.Lock()
+
+
+def is_spooled_name(name: str) -> bool:
+    """Whether a file of this name may be one of a spool."""
+    return re.fullmatch(NAME, name) is not None
 
 
 def find_default() -> SpooledFile | None:

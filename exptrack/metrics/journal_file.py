@@ -93,8 +93,9 @@ def list_journals(archive: Path) -> list[Path]:
     """
     place = Path(os.path.realpath(archive))
     # Exactly: the journals of lab.db.bak begin with lab.db, too.
-    pattern = re.compile(re.escape(place.name) + JOURNAL_NAME)
-    names = sorted(name for name in os.listdir(place.parent) if pattern.fullmatch(name))
+    own = f"{place.name}."
+    beside = [name for name in os.listdir(place.parent) if name.startswith(own) and name.endswith(SUFFIX)]
+    names = sorted(name for name in beside if re.fullmatch(JOURNAL_NAME, name[len(own) - 1 :]))
     return [path for name in names if _is_file(path := place.parent / name)]
 
 

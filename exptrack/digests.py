@@ -6,6 +6,8 @@ content OpenSSL is several times as fast, so :func:`sha256_of` loads it there.
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -25,12 +27,12 @@ else:
         except ImportError:
             from hashlib import sha256
 
-LONG_BYTES = 256 * 1024  # from here on, loading OpenSSL pays
+LONG_BYTES = 256 * 1024  # from here on, loading OpenSSL pays; without it, Python takes a millisecond
 
 
 def sha256_of(content: bytes | bytearray | memoryview) -> HASH:
     """Return the SHA-256 of content of any length."""
-    if len(content) < LONG_BYTES:
+    if len(content) < LONG_BYTES and "hashlib" not in sys.modules:
         return sha256(content)
     import hashlib
 

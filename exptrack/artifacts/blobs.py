@@ -11,7 +11,6 @@ names the process at work. A collection keeps the blobs of living processes and 
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -27,6 +26,7 @@ from exptrack.artifacts.chunks import CODECS, MAX_STORED_BYTES, CutStream, Packe
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
+from exptrack.digests import sha256, sha256_of
 from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError, NotFoundError
 from exptrack.named_tuples import NamedTuple
 from exptrack.process import ProcessIdentity, current_process, is_alive
@@ -35,6 +35,7 @@ from exptrack.times import utc_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _hashlib import HASH
     from concurrent.futures import Future
 
 FLUSH_BYTES = 4 * 1024 * 1024  # stored in one transaction
@@ -133,7 +134,7 @@ class NewBlob:
         self.hash = ""
         self.name = ""  # in the file: its hash, once all of it was read
         self.size_bytes = 0
-        self.list_sha256 = hashlib.sha256()
+        self.list_sha256 = sha256()
         self.parts: list[tuple[int, bytes]] = []  # offset and sha256 of the chunks still to be written
         self.whole = False  # all its bytes were read
         self.written = False  # all its rows were written
@@ -223,15 +224,20 @@ class Intake:
         """
         if not 0 < len(data) <= RAW_BYTES:
             return self.put(data)
-        piece = Piece(hashlib.sha256(data).digest(), memoryview(data))
-        return self.put_packed([(piece, ("raw", data))])
+        piece = Piece(sha256(data).digest(), memoryview(data))
+        return self._put_packed([(piece, ("raw", data))], sha256())
 
     def put_packed(self, chunks: Iterable[tuple[Piece, tuple[str, bytes]]]) -> NewBlob:
         """Store a blob of chunks that another file holds: each piece, and its codec and packed bytes.
 
         The bytes stay cut and packed as they are. Commits as :meth:`put` does.
         """
-        blob, whole = NewBlob(), hashlib.sha256()
+        import hashlib
+
+        return self._put_packed(chunks, hashlib.sha256())
+
+    def _put_packed(self, chunks: Iterable[tuple[Piece, tuple[str, bytes]]], whole: HASH) -> NewBlob:
+        blob = NewBlob()
         self._blobs.append(blob)
         for piece, packed in chunks:
             blob.add(piece)
@@ -379,7 +385,7 @@ class StoredBlob:
         self._digests = bytes(digests)
         if position != self.size_bytes:
             raise self._corrupt("chunks are missing")
-        if hashlib.sha256(self._digests).digest() != row["list_sha256"]:
+        if sha256_of(self._digests).digest() != row["list_sha256"]:
             raise self._corrupt("its list of chunks does not match its checksum")
 
     def __len__(self) -> int:
@@ -416,7 +422,7 @@ class StoredBlob:
             data = unpack_chunk(row, self._unpacker)
         except ValueError as error:
             raise self._corrupt(f"{where}: {error}") from None
-        if hashlib.sha256(data).digest() != self._digest(index):
+        if sha256_of(data).digest() != self._digest(index):
             raise self._corrupt(f"{where}: the chunk does not match its hash")
         return data
 

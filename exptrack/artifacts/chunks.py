@@ -8,10 +8,10 @@ refuses: a frame that declares another size is never expanded.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
+from exptrack.digests import sha256_of
 from exptrack.errors import InvalidTypeError
 from exptrack.named_tuples import NamedTuple
 from exptrack.plain import plain, reading, short_repr
@@ -71,12 +71,12 @@ class Cutter:
         """Cut the next block. Its last piece stays here until the next block shows where it ends."""
         views = self._cut(b"".join((self._rest, block)))
         self._rest = bytes(views.pop()) if views else b""
-        return [Piece(hashlib.sha256(view).digest(), view) for view in views]
+        return [Piece(sha256_of(view).digest(), view) for view in views]
 
     def finish(self) -> list[Piece]:
         """End the stream and return the last piece."""
         views, self._rest = self._cut(self._rest), b""
-        return [Piece(hashlib.sha256(view).digest(), view) for view in views]
+        return [Piece(sha256_of(view).digest(), view) for view in views]
 
     def _cut(self, data: bytes) -> list[memoryview]:
         whole, found, begin = memoryview(data), [], 0
@@ -158,6 +158,8 @@ class CutStream:
     """
 
     def __init__(self, source: object) -> None:
+        import hashlib  # not where a run only starts
+
         self._blocks = iter_blocks(source)
         self._whole = hashlib.sha256()
         self.size_bytes = 0

@@ -15,7 +15,6 @@ import io
 import json
 import os
 from array import array
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -450,6 +449,8 @@ class StoredBlob:
 
     def locate(self, position: int) -> tuple[int, int]:
         """Return the index of the chunk that contains a byte, and the offset at which the chunk begins."""
+        from bisect import bisect_right
+
         index = bisect_right(self._offsets, position) - 1
         return index, self._offsets[index]
 

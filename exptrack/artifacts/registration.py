@@ -8,7 +8,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 
-from exptrack.artifacts.aliases import check_aliases, check_artifact_name, check_description, save_alias
 from exptrack.artifacts.blobs import NewBlob
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import encode_canonical, hide_secrets
@@ -56,6 +55,8 @@ class Registration(NamedTuple):
 
 def check_registration(said: object) -> tuple[Registration, str]:
     """Return the registration with plain values, and the metadata as JSON."""
+    from exptrack.artifacts.aliases import check_aliases, check_artifact_name, check_description
+
     if not isinstance(said, Registration):
         raise InvalidTypeError(
             f"register() takes a Registration, not {short_repr(said)}; call register_data or register_file"
@@ -119,6 +120,8 @@ def insert_artifact(
     rows = sum_artifact(connection, run, artifact)
     record_event(connection, run, "artifact", data, at=at, rows=rows, late=late)
     for alias in said.aliases:
+        from exptrack.artifacts.aliases import save_alias
+
         save_alias(connection, run, said.name, alias, version, at, late=late)
     return artifact
 

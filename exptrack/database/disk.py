@@ -53,3 +53,13 @@ def error_of(error: OSError, path: Path, what: str) -> ArchiveError:
     if error.errno in NOT_ALLOWED:
         return ArchiveReadOnlyError(f"{told}; check the permissions of the file and its folder", path=str(path))
     return ArchiveIOError(f"{told}; check the disk", path=str(path))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut; where folders cannot be synced, do nothing."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -21,10 +21,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from exptrack.database import spooled_file
 from exptrack.database.connection import Connection, in_section
-from exptrack.database.disk import NO_ROOM, error_of
-from exptrack.database.filesystem import warn_of_network
+from exptrack.database.disk import NO_ROOM, error_of, sync_folder
 from exptrack.database.frozen import Look, look_at, side_files_exist, wal_bytes
 from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date
@@ -32,7 +30,7 @@ from exptrack.database.own_schema import require_own_schema
 from exptrack.database.patience import BUSY_WAIT_S
 from exptrack.database.places import find_owner_of_side_file, require_own_side_files, require_plain_side_files
 from exptrack.database.rest import close_for_waking, leave
-from exptrack.default_file import describe_missing, find_default_file
+from exptrack.default_file import SPOOL_VARIABLE, describe_missing, find_default_file
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveFullError,
@@ -49,6 +47,8 @@ from exptrack.records import Waiting
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from exptrack.database.spooled_file import SpooledFile
 
 
 BY_UMASK = 0o666  # the mode of a new file, before the umask takes its bits away
@@ -78,8 +78,10 @@ def archive_path(path: str | os.PathLike[str] | None) -> Path:
             name is so long that the names of its ``-wal`` and ``-journal`` cannot exist.
         ArchiveNotFoundError: the path is relative, and the working folder was deleted.
     """
-    if path is None and (spooled := spooled_file.find_default()) is not None:
-        return spooled.path
+    if path is None and os.environ.get(SPOOL_VARIABLE):
+        from exptrack.database.spooled_file import own_file
+
+        return own_file(os.environ[SPOOL_VARIABLE]).path
     text = os.fsdecode(find_default_file() if path is None else path)
     try:
         os.fsencode(text)
@@ -122,7 +124,7 @@ def default_connection(*, create: bool = True) -> Connection:
     path = archive_path(None)
     connection = _OPEN.get(path)
     if connection is None or not _keep_if_at_its_place(connection):
-        create = create or spooled_file.find(path) is not None
+        create = create or _find_spooled(path) is not None
         connection = _OPEN[path] = _open_whole(path, create=create, is_default=True)
     return connection
 
@@ -193,6 +195,13 @@ def open_connection(
     return _open_whole(archive_path(path), mode, create=create, wait_s=wait_s, is_default=path is None)
 
 
+def _find_spooled(place: Path) -> SpooledFile | None:
+    """Return the file of a spool that this process has at a place; without one, nothing is imported."""
+    module = sys.modules.get("exptrack.database.spooled_file")
+    found: SpooledFile | None = None if module is None else module.find(place)
+    return found
+
+
 def _open_whole(
     place: Path,
     mode: str = "rw",
@@ -202,7 +211,7 @@ def _open_whole(
     is_default: bool = False,
 ) -> Connection:
     """Open an archive, and wake it first if it is this process's own in a spool."""
-    spooled = spooled_file.find(place) if mode == "rw" else None
+    spooled = _find_spooled(place) if mode == "rw" else None
     if spooled is None or not (create or place.exists()):
         return _open(place, mode, create, wait_s, is_default)
     before = spooled.read_notes()
@@ -220,7 +229,9 @@ def _open_whole(
 
 def _open(place: Path, mode: str, create: bool, wait_s: float, is_default: bool) -> Connection:
     is_new = mode == "rw" and create and _create_file(place)
-    if is_new and spooled_file.find(place) is None:
+    if is_new and _find_spooled(place) is None:
+        from exptrack.database.filesystem import warn_of_network
+
         warn_of_network(place)
     try:
         size = place.stat().st_size
@@ -282,7 +293,7 @@ def _create_file(place: Path) -> bool:
         ) from None
     except OSError as error:
         raise error_of(error, place, "cannot be created") from None
-    spooled_file.sync_folder(place.parent)
+    sync_folder(place.parent)
     return True
 
 

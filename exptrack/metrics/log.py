@@ -37,7 +37,6 @@ from exptrack.errors import (
     RunTrashedError,
     warn,
 )
-from exptrack.metrics.given import Columns, flatten_values, read_columns
 from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
 from exptrack.metrics.store import NewPoints, PointsChecksum, SeriesRow, append_points, find_top_step
@@ -50,7 +49,6 @@ from exptrack.metrics.writer import (
     open_writer,
     release_writer,
 )
-from exptrack.metrics.writer_apart import open_writer_apart
 from exptrack.plain import read_items
 from exptrack.records import RunStatus
 from exptrack.times import CLOCK, milliseconds_since, read_clock, steady_s
@@ -60,6 +58,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from exptrack.metrics.given import Columns
     from exptrack.metrics.journal import JournalParts
 
 RUN_STATUS = "SELECT status, deleted_at FROM run WHERE id = ?"
@@ -251,6 +250,8 @@ class MetricLog:
             InvalidTypeError, InvalidValueError: the lengths differ, or an element cannot be stored.
             RunFinishedError: the run has ended.
         """
+        from exptrack.metrics.given import read_columns
+
         checked = self._check_metric(name)
         now_ms = int(self._now_ms())
         # Read everything first: the iterator may log itself, and other processes may write meanwhile.
@@ -288,6 +289,8 @@ class MetricLog:
     ) -> None:
         items = read_items(values, "the values of log()")
         if flattening and not _NUMBERS.issuperset([type(value) for _, value in items]):
+            from exptrack.metrics.given import flatten_values
+
             items = flatten_values(items)
         checked_step = None if step is None else check_step(step)
         time_ms = self._now_ms() if time is None else float(self._given_time(time))
@@ -584,6 +587,8 @@ class MetricLog:
         if self._connection.find_danger() is None:
             self._inherit_if_orphaned()
             return
+        from exptrack.metrics.writer_apart import open_writer_apart
+
         writer = open_writer_apart(self._connection, left.archive, self)
         journal = writer.journal
         with journal.lock:

@@ -10,12 +10,13 @@ from collections.abc import Callable
 
 from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.code_folder import CODE_KIND, CODE_NAME, lay_out_code
-from exptrack.artifacts.registration import Registration, check_registration, insert_artifact
+from exptrack.artifacts.registration import Registration, insert_artifact
 from exptrack.artifacts.stored_folder import insert_entries, put_files
 from exptrack.capture.code import CodeVersion, find_captured_tree
 from exptrack.capture.code_files import read_code_files
 from exptrack.capture.launch import capture_launch
 from exptrack.capture.packages import list_packages
+from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.records import FOLDER_TYPE
 
@@ -30,15 +31,14 @@ def collect_code(code: CodeVersion) -> Files | None:
 
 def insert_with_code(connection: Connection, run_id: str, files: Files, insert: Callable[[], int]) -> int:
     """Call `insert`, which writes a run and returns its row id, and keep the code with it. Commits."""
-    said, metadata = check_registration(Registration(CODE_NAME, CODE_KIND))
+    said, metadata = Registration(CODE_NAME, CODE_KIND, media_type=FOLDER_TYPE), encode_canonical({})
     with Intake(connection) as intake:
         folder = put_files(intake, files)
 
         def insert_both() -> None:
             run = insert()
             runs.append(run)
-            kept = said._replace(media_type=FOLDER_TYPE)
-            artifact = insert_artifact(connection, run, run_id, kept, metadata, folder.manifest)
+            artifact = insert_artifact(connection, run, run_id, said, metadata, folder.manifest)
             insert_entries(connection, artifact, folder)
 
         runs: list[int] = []

@@ -24,7 +24,6 @@ from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError, RunBusyError, RunNotFoundError
-from exptrack.metrics.recovery import recover
 from exptrack.metrics.writer import hold_journal
 from exptrack.plain import short_repr
 from exptrack.process import ProcessIdentity, is_alive
@@ -439,6 +438,7 @@ def recover_journals(
 
     `declared_dead` is asked about each process that cannot be seen from here.
     """
+    from exptrack.metrics.recovery import recover
 
     return recover(connection, partial(reseal_run, connection), declared_dead)
 

@@ -23,7 +23,6 @@ from exptrack.errors import (
     warn,
 )
 from exptrack.metrics.journal_file import list_journals, unlistable
-from exptrack.metrics.waiting import STORED_BY_RECOVER, list_waiting_journals
 from exptrack.process import ProcessIdentity
 from exptrack.records import JournalReport, Waiting
 from exptrack.runs.ownership import find_dead_runs
@@ -99,7 +98,9 @@ def _has_journals(connection: Connection) -> bool:
 def _left_by_the_dead(connection: Connection) -> str:
     """Name the journals of dead processes that wait, of which no further warning is needed then."""
     try:
-        left = [one for one in list_waiting_journals(connection) if one.advice == STORED_BY_RECOVER]
+        from exptrack.metrics.waiting import STORED_BY_RECOVER
+
+        left = [one for one in _list_waiting_journals(connection) if one.advice == STORED_BY_RECOVER]
     except ArchiveError:
         left = []
     _told.update(one.path for one in left)
@@ -164,7 +165,15 @@ def store_named(
 def list_waiting(connection: Connection) -> list[Waiting]:
     """List what waits beside the archive: journals, and a WAL that this connection cannot copy into it."""
     wal = find_waiting_wal(connection)
-    return [*list_waiting_journals(connection), *([] if wal is None else [wal])]
+    return [*_list_waiting_journals(connection), *([] if wal is None else [wal])]
+
+
+def _list_waiting_journals(connection: Connection) -> list[Waiting]:
+    if not _has_journals(connection):
+        return []  # as where a run starts: what reads journals is not imported for that
+    from exptrack.metrics.waiting import list_waiting_journals
+
+    return list_waiting_journals(connection)
 
 
 def _warn_of(found: Iterable[Waiting]) -> None:

@@ -10,7 +10,6 @@ Invariants:
 from __future__ import annotations
 
 import sys
-from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,9 +28,13 @@ else:
 
         def __get__(self, instance, kind):
             home = next(one for one in kind.__mro__ if one.__dict__.get("__new__") is self)
-            defaults = home._field_defaults.values()
-            made = namedtuple(home.__name__, home._fields, defaults=defaults, module=home.__module__).__new__
-            made.__qualname__ = f"{home.__qualname__}.__new__"
+            # As `collections.namedtuple` makes it; the names come from the text of a class.
+            names = "".join(f"{name}, " for name in home._fields)
+            scope = {"_new": tuple.__new__, "__builtins__": {}, "__name__": home.__module__}
+            made = eval(f"lambda _cls, {names}: _new(_cls, ({names}))", scope)
+            made.__name__, made.__qualname__ = "__new__", f"{home.__qualname__}.__new__"
+            made.__doc__ = f"Create new instance of {home.__name__}({names.removesuffix(', ')})"
+            made.__defaults__ = tuple(home._field_defaults.values())
             made.__annotations__ = dict(home.__annotations__)
             home.__new__ = staticmethod(made)
             return made

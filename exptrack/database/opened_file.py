@@ -193,8 +193,7 @@ class OpenedFile:
     def _prove(self) -> None:
         """In a forked child: use SQLite for the first time, with a limit of 2 s.
 
-        If any thread of the parent was inside any SQLite when the process was copied, a mutex of the library is
-        locked for ever.
+        If a thread of the parent was inside any SQLite at the fork, a mutex of the library is locked for ever.
         """
 
         def use() -> None:
@@ -406,7 +405,8 @@ class OpenedFile:
                 finally:
                     handle.busy.release()
         self._local = threading.local()
-        _end_threads(self._sections, self._idle_readers)
+        for thread in (self._sections, *self._idle_readers):
+            thread.ask_to_end()
         self._close_left()
         if held is not None and last:
             if not held.leaves_wal:
@@ -583,11 +583,6 @@ class OpenedFile:
                 if run_out or self._closed or self.caller_has_given_up:
                     raise self.translate(error, waited_s) from error
             pause()
-
-
-def _end_threads(sections: SectionThread, readers: list[SectionThread]) -> None:
-    for thread in (sections, *readers):
-        thread.ask_to_end()
 
 
 def close_all() -> None:

@@ -28,7 +28,7 @@ import struct
 import threading
 import zlib
 from collections import deque
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from exptrack.errors import ArchiveFullError, warn
@@ -102,6 +102,28 @@ if TYPE_CHECKING:
         @property
         def map(self) -> mmap.mmap | bytearray | None: ...
         def write(self, slot: int, data: bytes) -> None: ...
+
+
+class _NoJournal:
+    """The journal of a run that has none: no record fits into it, so every call is a commit."""
+
+    # Guards nothing. A real lock shared by all runs could be held by another thread at a fork, and the child
+    # would inherit it locked.
+    lock = nullcontext()
+    at = limit = room = seed = 0
+    epoch = -1
+    map = bytearray()
+    kept: list[bytes | None]
+    mark = False
+
+    def __init__(self) -> None:
+        self.kept = []
+
+    def write(self, slot: int, data: bytes) -> None:
+        """Do nothing: no record fits."""
+
+
+NO_JOURNAL: JournalParts = _NoJournal()
 
 
 class _Epoch:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
 
@@ -37,7 +36,7 @@ from exptrack.errors import (
     RunTrashedError,
     warn,
 )
-from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal
+from exptrack.metrics.journal import CHECK, NO_JOURNAL, POINT, SINGLE, Journal
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
 from exptrack.metrics.store import NewPoints, PointsChecksum, SeriesRow, append_points, find_top_step
 from exptrack.metrics.writer import (
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from exptrack.metrics.given import Columns
-    from exptrack.metrics.journal import JournalParts
 
 RUN_STATUS = "SELECT status, deleted_at FROM run WHERE id = ?"
 MAX_SERIES = 100_000  # kept in memory for one run; beyond that, all are forgotten and read from the file again
@@ -69,28 +67,6 @@ MAX_TEMPLATES = 1_000
 _pack_point, _put_single, _put_check, _crc = POINT.pack, SINGLE.pack_into, CHECK.pack_into, zlib.crc32
 _ONLY_FLOATS = {float}
 _NUMBERS = frozenset({float, int, bool})
-
-
-class _NoJournal:
-    """The journal of a run that has none: no record fits into it, so every call is a commit."""
-
-    # Guards nothing. A real lock shared by all runs could be held by another thread at a fork, and the child
-    # would inherit it locked.
-    lock = nullcontext()
-    at = limit = room = seed = 0
-    epoch = -1
-    map = bytearray()
-    kept: list[bytes | None]
-    mark = False
-
-    def __init__(self) -> None:
-        self.kept = []
-
-    def write(self, slot: int, data: bytes) -> None:
-        """Do nothing: no record fits."""
-
-
-_NO_JOURNAL: JournalParts = _NoJournal()
 
 
 class _RecordTemplate:
@@ -136,7 +112,7 @@ class MetricLog:
     started_at: datetime
 
     def __init__(self) -> None:
-        self._journal: JournalParts = _NO_JOURNAL
+        self._journal = NO_JOURNAL
         self._writer: Writer | None = None
         self._left: LeftByParent | None = None  # in a forked child
         # The reading of `steady_s` at the run's start; of a resumed run, as if it had never stopped.
@@ -564,7 +540,7 @@ class MetricLog:
 
     def _lose_journal(self) -> None:
         """Make every call a commit from now on."""
-        self._journal, self._writer = _NO_JOURNAL, None
+        self._journal, self._writer = NO_JOURNAL, None
         self._fast, self._templates = {}, {}
 
     def _become_child(self, journal: Journal) -> None:

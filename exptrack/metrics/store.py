@@ -32,8 +32,6 @@ from exptrack.records import REWOUND, MetricPoint, MetricSummary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from exptrack.metrics.level_builder import LevelBuilder
 
 # Of `n`, a metric: it is not one that holds what a rewinding of its run has hidden.
@@ -198,7 +196,7 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
         fresh.append(beyond)
     # The series come before the points, which refer to them.
     saved = [_series_row(series) for series in known.values()]
-    columns: list[list[Any]] = [list(column) for column in zip(*saved, strict=True)]
+    columns: list[Sequence[object]] = [list(column) for column in zip(*saved, strict=True)]
     _insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 19)})", columns)
     for (series, new_steps, new_times, new_values), top, beyond in zip(pending, tops, fresh, strict=True):
         assert series.id is not None
@@ -251,7 +249,7 @@ def _add_names(connection: Connection, run: int, names: Iterable[str]) -> None:
     connection.execute(ADD_TO_RUN, (wrap_sum(total), run))
 
 
-def _series_row(series: SeriesRow) -> tuple[Any, ...]:
+def _series_row(series: SeriesRow) -> tuple[object, ...]:
     """Return the row of a series as it is now. It holds the checksum if the run is over."""
     assert series.summary is not None
     over = series.completed is not None and series.checksum is not None
@@ -269,7 +267,7 @@ def hash_summary(series: int | None, run: int, name: str, numbers: Iterable[floa
     return hash_row("metric_series", (series, run, name, *stored))
 
 
-def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[Any]]) -> None:
+def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[object]]) -> None:
     """Insert rows given as columns, up to 1024 in one statement.
 
     SQLite then loops over the rows: that takes two thirds of the time of ``executemany``. It also releases the
@@ -281,7 +279,7 @@ def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[S
     for begin in range(0, count, sizes[-1]):
         end = min(begin + sizes[-1], count)
         size = next(size for size in sizes if size >= end - begin)
-        flat: list[Any] = [None] * (width * size)
+        flat: list[object] = [None] * (width * size)
         for place, column in enumerate(columns):
             flat[place : width * (end - begin) : width] = column[begin:end]
         connection.execute(_format_rows(sql, row, size), flat)
@@ -463,7 +461,7 @@ class PointsChecksum:
             values = [math.nan if value != value else value + 0.0 for value in values]
         extremes = self._collect(steps, times_ms, values) if self._collects else None
         zeros_or_seqs = array("q", seqs or bytes(8 * len(steps)))
-        columns: list[array[Any]] = [array("q", steps), zeros_or_seqs, array("q", times_ms), array("d", values)]
+        columns = (array("q", steps), zeros_or_seqs, array("q", times_ms), array("d", values))
         if sys.byteorder == "big":
             for column in columns:
                 column.byteswap()

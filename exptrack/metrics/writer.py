@@ -46,9 +46,6 @@ from exptrack.metrics.store import NewPoints, SeriesRow, append_points, lift_sea
 from exptrack.threads import Worker
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Protocol
-
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
@@ -94,6 +91,7 @@ class LeftByParent:
 
 
 if TYPE_CHECKING:
+    from typing import Protocol
 
     class WriterUser(Protocol):
         """A handle on a live run that logs through a writer. Releasing the last user deletes the journal."""

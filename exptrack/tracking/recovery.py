@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from exptrack.database.connection import Connection
@@ -47,7 +47,10 @@ def begin(connection: Connection) -> None:
         return
     _begun.add(connection)
     if connection.mode == "rw":
-        settle(connection, opening=True)
+        # All of it in one section: a statement in this thread would open one more SQLite connection.
+        _attempt(
+            connection, lambda: connection.section(partial(_settle_if_due, connection), within_s=PATIENCE_S)
+        )
     try:
         _warn_of(list_waiting(connection))
     except ArchiveError as error:
@@ -60,11 +63,20 @@ def settle(connection: Connection, *, opening: bool = False) -> None:
     Runs whose process died become interrupted. Their points are stored first; while `opening`, also those of
     runs that have ended. Commits if there are any.
     """
+
+    def work() -> None:
+        if find_dead_runs(connection) or (opening and _has_journals(connection)):
+            connection.section(lambda: _settle(connection), within_s=PATIENCE_S)
+
+    _attempt(connection, work)
+
+
+def _attempt(connection: Connection, work: Callable[[], None]) -> None:
+    """Settle by `work`, unless that has just failed; if it fails now, say so once."""
     if time.monotonic() < _failed_at.get(connection, 0) + PAUSE_S and connection in _failed_at:
         return
     try:
-        if find_dead_runs(connection) or (opening and _has_journals(connection)):
-            connection.section(lambda: _settle(connection), within_s=PATIENCE_S)
+        work()
     except (ArchiveClosedError, ForkUnsafeError):
         raise
     except ArchiveError as error:
@@ -76,6 +88,11 @@ def settle(connection: Connection, *, opening: bool = False) -> None:
         _failed_at[connection] = time.monotonic()
     else:
         _failed_at.pop(connection, None)
+
+
+def _settle_if_due(connection: Connection) -> None:
+    if find_dead_runs(connection) or _has_journals(connection):
+        _settle(connection)
 
 
 def _settle(connection: Connection) -> None:

@@ -91,7 +91,7 @@ class Helper:
         """Let the thread call `work` with these arguments; return what will have its result."""
         from concurrent.futures import Future
 
-        future = Future[_T]()
+        future: Future[_T] = Future()
 
         def fulfil() -> None:
             try:

@@ -161,7 +161,7 @@ class Archive(
     @property
     def path(self) -> str:
         """The path of the file."""
-        return str(self._connection.place)
+        return self._connection.home
 
     def __repr__(self) -> str:
         return f"Archive({self.path!r})"

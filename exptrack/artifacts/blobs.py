@@ -298,7 +298,7 @@ class Intake:
         if self._held and self._held_blobs() != self._held:
             # By now their row ids may belong to other blobs.
             raise ConflictError(
-                f"{connection.path}: another process deleted the bytes stored so far, because this one seemed"
+                f"{connection.file}: another process deleted the bytes stored so far, because this one seemed"
                 " dead; register the content again"
             )
         ids: dict[bytes, int] = {}
@@ -406,7 +406,7 @@ class StoredBlob:
     def _read_row(self, index: int) -> Row | None:
         row = self._connection.one(CHUNK_DATA, (self._digest(index),))
         if row is None and self._connection.value(SELECT_BLOB, (self.hash,)) is None:
-            path = self._connection.path
+            path = self._connection.file
             raise NotFoundError(
                 f"{self._what} was removed from {path} while it was read; list the artifacts again"
             )
@@ -457,9 +457,9 @@ class StoredBlob:
 
 def corrupt_error(connection: Connection, what: str, problem: str) -> ArchiveCorruptError:
     """Build the error for damaged content; `what` names it."""
-    path = connection.place  # not that of a private copy
+    path = connection.home  # not that of a private copy
     return ArchiveCorruptError(
-        f"{what} in {path} is damaged: {problem}; run 'exptrack verify' to find all damage", path=str(path)
+        f"{what} in {path} is damaged: {problem}; run 'exptrack verify' to find all damage", path=path
     )
 
 
@@ -551,8 +551,8 @@ def collect_unused(connection: Connection, among: Sequence[int] | None = None) -
         missing = connection.value(MISSING)
         if missing is not None:
             raise ArchiveCorruptError(
-                f"{missing} in {connection.path}; nothing was deleted; run 'exptrack verify' to see the damage",
-                path=str(connection.path),
+                f"{missing} in {connection.file}; nothing was deleted; run 'exptrack verify' to see the damage",
+                path=connection.file,
             )
         for row in connection.all(HOLDS):
             if not _is_held(row):

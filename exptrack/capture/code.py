@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import ModuleType
 
 from exptrack.capture.git import GITLINK, TreeState, find_git_folders, open_regular, read_head, read_tree_state
@@ -34,6 +33,10 @@ from exptrack.capture.redaction import escape_surrogates, redact_remote, remove_
 from exptrack.digests import sha256, sha256_of
 from exptrack.named_tuples import NamedTuple
 from exptrack.process import read_small
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GIT_TIMEOUT_S = 5.0
 CODE_FRESH_S = 2.0

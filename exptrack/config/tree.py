@@ -14,7 +14,6 @@ import enum
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import PurePath
 
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.digests import sha256
@@ -22,7 +21,7 @@ from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
 from exptrack.known_secrets import has_secrets, hide_keys, mask_setting
 from exptrack.named_tuples import NamedTuple
-from exptrack.plain import is_mapping, is_text, plain, reading, short_repr
+from exptrack.plain import is_mapping, is_path, is_text, plain, reading, short_repr
 from exptrack.records import ConfigSource
 from exptrack.validation import EXACT_INT, INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text
 
@@ -198,7 +197,7 @@ def _check_part(value: Any, path: str, where: str, depth: int, check: TreeCheck)
         return sorted(check.check_list(value, path, depth), key=order_of)
     if isinstance(value, enum.Enum):
         return check_value(value.value, path, depth + 1, check)
-    if isinstance(value, PurePath):
+    if is_path(value):
         return check_value(value.as_posix(), path, depth, check)
     if isinstance(value, (datetime.date, datetime.time)):
         return check_value(value.isoformat(), path, depth, check)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from functools import cache
-from pathlib import Path
 
 from exptrack import __version__
 from exptrack.database.connection import Connection, in_section
@@ -47,11 +46,11 @@ class Migration(NamedTuple):
     text: str
 
 
-def schema_folder() -> Path:
+def schema_folder() -> str:
     """Return the folder of the ``.sql`` files: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "schema"
-    return inside if inside.is_dir() else package.parent / "schema"
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    inside = os.path.join(package, "schema")
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "schema")
 
 
 @cache
@@ -70,7 +69,7 @@ def migrations() -> tuple[Migration, ...]:
             found.append(Migration(number, name, read_schema(name)))
         elif name[0].isdecimal() and name.endswith(".sql"):
             raise MigrationError(
-                f"{folder / name} is not named NNNN_verb_noun.sql; rename it or reinstall exptrack"
+                f"{os.path.join(folder, name)} is not named NNNN_verb_noun.sql; rename it or reinstall exptrack"
             )
     if not found or [m.number for m in found] != list(range(1, len(found) + 1)):
         raise MigrationError(f"files are missing in {folder}; reinstall exptrack")
@@ -102,18 +101,19 @@ def read_schema(name: str) -> str:
     Raises:
         ArchiveIOError: the file cannot be read.
     """
-    place = schema_folder() / name
+    place = os.path.join(schema_folder(), name)
     try:
-        return place.read_text(encoding="utf-8")
+        with open(place, encoding="utf-8") as file:
+            return file.read()
     except OSError as error:
         raise _unreadable(place, error) from error
 
 
-def _unreadable(place: Path, error: OSError) -> ArchiveIOError:
+def _unreadable(place: str, error: OSError) -> ArchiveIOError:
     return ArchiveIOError(
         f"{place}, a part of exptrack, cannot be read ({error.strerror}); remove the cause and try again, or"
         " reinstall exptrack",
-        path=str(place),
+        path=place,
     )
 
 
@@ -151,9 +151,9 @@ def _is_current(connection: Connection) -> bool:
     version = int(connection.value("PRAGMA user_version"))
     if version > latest_version():
         raise ArchiveTooNewError(
-            f"{connection.path} has format {version}, but exptrack {__version__} writes format"
+            f"{connection.file} has format {version}, but exptrack {__version__} writes format"
             f" {latest_version()}; upgrade exptrack to change the file, or open it with mode 'ro' to read it",
-            path=str(connection.path),
+            path=connection.file,
         )
     return version == latest_version()
 
@@ -162,12 +162,12 @@ def _apply_missing(connection: Connection) -> None:
     """Apply the missing migrations, unless another process has applied them before this one got the lock."""
     if _is_current(connection):
         return
-    place = connection.path
+    place = connection.file
     version = int(connection.value("PRAGMA user_version"))
     if version < 0 or (version == 0 and int(connection.value(COUNT_OBJECTS))):
         raise NotAnArchiveError(
             f"{place} holds tables of another program and was left untouched; choose another path",
-            path=str(place),
+            path=place,
         )
     for migration in migrations()[version:]:
         try:
@@ -178,7 +178,7 @@ def _apply_missing(connection: Connection) -> None:
             raise MigrationError(
                 f"{place} could not be migrated: {migration.name} failed ({error}); the file is unchanged;"
                 " try again, or go on with the previous exptrack",
-                path=str(place),
+                path=place,
             ) from error
 
 

@@ -140,30 +140,30 @@ def require_own_schema(connection: Connection) -> None:
     version = int(connection.value("PRAGMA user_version"))
     if int(connection.value("PRAGMA application_id")) != APPLICATION_ID or version < 1:
         raise NotAnArchiveError(
-            f"{connection.path} is not an exptrack archive; check the path", path=str(connection.path)
+            f"{connection.file} is not an exptrack archive; check the path", path=connection.file
         )
     if version > latest_version():
         unknown = _find_unreadable(connection)
         if unknown is not None:
             raise ArchiveTooNewError(
-                f"{connection.path} was not opened: it has format {version}, and this exptrack cannot read"
+                f"{connection.file} was not opened: it has format {version}, and this exptrack cannot read"
                 f" {unknown} of it; upgrade exptrack",
-                path=str(connection.path),
+                path=connection.file,
             )
         return
     missing, foreign = _compare(connection, version)
     if missing is not None:
         raise NotAnArchiveError(
-            f"{connection.path} was not opened: {missing!r} is missing from its schema or was changed;"
+            f"{connection.file} was not opened: {missing!r} is missing from its schema or was changed;"
             " restore it, or use a copy of the file",
-            path=str(connection.path),
+            path=connection.file,
         )
     intruder = _find_intruder(connection, version) if foreign else None
     if intruder is not None:
         raise NotAnArchiveError(
-            f"{connection.path} was not opened: exptrack did not make {intruder};"
+            f"{connection.file} was not opened: exptrack did not make {intruder};"
             " drop it with sqlite3 if you trust the file",
-            path=str(connection.path),
+            path=connection.file,
         )
 
 

@@ -12,7 +12,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from pathlib import Path
 
 from exptrack.database import forks, hold
 from exptrack.database.disk import sync_folder
@@ -27,6 +26,8 @@ from exptrack.errors import ArchiveIOError, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from exptrack.database.spooled_file import SpooledFile
 
 REST_WAIT_S = 0.2  # for a thread that reads
@@ -121,9 +122,9 @@ class Resting(Upkeep):
             )
         if mode != "wal":
             raise ArchiveIOError(
-                f"{self.path} cannot use a write-ahead log (its journal mode stays {mode}) because its file"
+                f"{self.file} cannot use a write-ahead log (its journal mode stays {mode}) because its file"
                 " system has no shared memory; put it on a local disk",
-                path=str(self.path),
+                path=self.file,
             )
 
 
@@ -244,7 +245,7 @@ def look_at_rest(place: Path) -> Look | None:
     """Look at a file of a spool; None if it is not at rest."""
     from exptrack.database.spooled_file import NOTE_ENDING
 
-    return None if Path(f"{place}{NOTE_ENDING}").exists() else look_at(place)
+    return None if os.path.exists(f"{place}{NOTE_ENDING}") else look_at(place)
 
 
 def leave_all() -> None:

@@ -51,7 +51,7 @@ class StatementRunner(OpenedFile):
         if not handle.depth:
             if self.mode == "frozen" and not self._inside:
                 return run_unchanged(
-                    self.path, lambda: handle.seen, handle.close, lambda: self._run_waiting(run)
+                    self.file, lambda: handle.seen, handle.close, lambda: self._run_waiting(run)
                 )
             return self._run_waiting(run)
         try:

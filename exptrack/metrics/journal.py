@@ -29,7 +29,6 @@ import threading
 import zlib
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext, suppress
-from pathlib import Path
 
 from exptrack.errors import ArchiveFullError, warn
 from exptrack.metrics.bus_error import protect
@@ -162,15 +161,15 @@ class Journal:
         OSError: the folder cannot hold the file.
     """
 
-    def __init__(self, archive: Path, identity: str) -> None:
-        place = Path(os.path.realpath(archive))
+    def __init__(self, archive: str | os.PathLike[str], identity: str) -> None:
+        folder, place = os.path.split(os.path.realpath(archive))
         owner = current_process()
         header = Header(identity, owner, int.from_bytes(os.urandom(4), "big"))
-        name = f"{place.name}.{owner.host_id[:8]}-{owner.pid}-{header.key}{SUFFIX}"
+        name = f"{place}.{owner.host_id[:8]}-{owner.pid}-{header.key}{SUFFIX}"
         self.lock = threading.RLock()
         self.wake, self.begun, self.batch_ready = Signal(), Signal(), Signal()
         self.mark: object = False  # until the first point, see `begin_mark`
-        self.file = JournalFile(place.parent / name, header)
+        self.file = JournalFile(os.path.join(folder, name), header)
         self.family = Family(self.file.path)
         self.map: mmap.mmap | None = self.file.map
         self.nonce = header.nonce
@@ -191,7 +190,7 @@ class Journal:
         self.prefault(PREFAULT_BYTES)
 
     @property
-    def path(self) -> Path:
+    def path(self) -> str:
         """Where the file is, or was."""
         return self.file.path
 

@@ -487,7 +487,7 @@ class MetricLog:
     def _require_running(self) -> None:
         row = self._connection.one(RUN_STATUS, (self._run,))
         if row is None:
-            raise RunNotFoundError(self.run_id, str(self._connection.path))
+            raise RunNotFoundError(self.run_id, self._connection.file)
         if row["deleted_at"] is not None:
             raise RunTrashedError(self.run_id)
         if row["status"] != RunStatus.RUNNING:

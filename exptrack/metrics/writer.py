@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
@@ -211,7 +210,7 @@ class Writer:
         return kind(
             f"this call is not kept: {self.journal.count_waiting():,} points wait in {self.journal.path}, which"
             f" cannot take more; remove the cause and log again: {reason}",
-            path=str(self.connection.path),
+            path=self.connection.file,
         )
 
     def raise_if_lost(self) -> None:
@@ -254,9 +253,9 @@ class Writer:
         """
         if self.journal.held_by_this_thread():
             raise ArchiveLockedError(
-                f"this signal handler interrupted a call that logs into {self.connection.path};"
+                f"this signal handler interrupted a call that logs into {self.connection.file};"
                 " let the handler log, but flush or end the run outside it",
-                path=str(self.connection.path),
+                path=self.connection.file,
             )
 
     @in_section
@@ -312,7 +311,7 @@ class Writer:
             drained_in_file = read_drained(connection, self.journal.key)
             if drained_in_file is None:
                 warn(
-                    f"the note in {connection.path} on how far {self.journal.path} is stored is damaged; it is"
+                    f"the note in {connection.file} on how far {self.journal.path} is stored is damaged; it is"
                     " written again, and the newest points may be stored twice: run 'exptrack verify'"
                 )
             elif drained_in_file > self.journal.drained:
@@ -338,10 +337,10 @@ class Writer:
             if connection.rescued is not None and (missing or is_older):
                 # The journal still has what the file lacks: the next opener goes by the note in the file.
                 raise ArchiveMovedError(
-                    f"{connection.path} is older than what was stored, because another file took the place of"
+                    f"{connection.file} is older than what was stored, because another file took the place of"
                     f" its -wal; all is in {connection.rescued}: end this process, and keep one of the two"
                     " under this name",
-                    path=str(connection.path),
+                    path=connection.file,
                 )
             append_points(connection, batches)
             save_drained(connection, self.journal.key, waiting.address)
@@ -350,7 +349,7 @@ class Writer:
                 # A forked child may have logged steps that this process has not counted.
                 if series.stored.summary is not None:
                     series.next = max(series.next, series.stored.summary.top_step + 1)
-        return RunNotFoundError(next(iter(missing.values())), str(connection.path)) if missing else None
+        return RunNotFoundError(next(iter(missing.values())), connection.file) if missing else None
 
     def _batches(self, slots: bytes) -> Iterator[tuple[LoggedSeries, NewPoints]]:
         part = view_words(slots)
@@ -392,12 +391,12 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
         writer = _WRITERS.get(connection)
         if writer is None:
             try:
-                journal = Journal(connection.path, read_archive_identity(connection))
+                journal = Journal(connection.file, read_archive_identity(connection))
             except ArchiveFullError:
                 raise
             except OSError as error:
                 warn(
-                    f"no journal can be made beside {connection.path} ({error.strerror}):"
+                    f"no journal can be made beside {connection.file} ({error.strerror}):"
                     " each log call is a commit, 20 times slower; keep the archive on a local disk"
                 )
                 return None
@@ -519,14 +518,15 @@ def drain_own(connection: Connection) -> None:
         writer.drain()
 
 
-def drain_all(path: Path) -> None:
+def drain_all(path: str | os.PathLike[str]) -> None:
     """Store every point that this process logged into `path`, so that a read sees it. Commits if there are any.
 
     Points that cannot be stored (disk full, file moved) stay in the journal. The next logging call raises.
     It waits for a locked archive for a second only, and not again before a drain has succeeded.
     """
+    place = os.fspath(path)
     for connection, writer in list(_WRITERS.items()):
-        if connection.path != path and not _same_file(connection.path, path):
+        if connection.file != place and not _same_file(connection.file, place):
             continue
         if connection.closed or connection.in_transaction:
             continue
@@ -543,10 +543,10 @@ def drain_all(path: Path) -> None:
 
 def _is_of_file(writer: Writer, connection: Connection) -> bool:
     """Whether a writer writes the file of a connection: a copy of an archive has the same runs."""
-    return writer.connection is connection or _same_file(writer.connection.path, connection.path)
+    return writer.connection is connection or _same_file(writer.connection.file, connection.file)
 
 
-def _same_file(a: Path, b: Path) -> bool:
+def _same_file(a: str, b: str) -> bool:
     try:
         return os.path.samefile(a, b)
     except OSError:
@@ -569,7 +569,7 @@ def _drain_before_fork() -> None:
         try:
             writer.drain(told=False, patience_s=PATIENCE_S)
         except Exception as error:  # nothing may keep a fork from happening; the points stay in the journal
-            warn(f"forking while points are still in the journal of {connection.path}: {error}")
+            warn(f"forking while points are still in the journal of {connection.file}: {error}")
 
 
 def _hold_over_fork() -> list[forks.Lock]:

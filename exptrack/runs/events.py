@@ -98,7 +98,7 @@ def _visit(connection: Connection, run: int) -> bool:
     """Return whether a run is over. Refuse one in the trash, and renew the lease of one that has one."""
     row = connection.one(STATE, (run,))
     if row is None:
-        raise RunNotFoundError(str(run), str(connection.path))
+        raise RunNotFoundError(str(run), connection.file)
     if row["deleted_at"] is not None:
         raise RunTrashedError(row["run_id"])
     if row["lease_s"] is not None:

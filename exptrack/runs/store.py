@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import PurePath
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
@@ -20,7 +19,7 @@ from exptrack.database.row_sums import hash_row
 from exptrack.errors import ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
 from exptrack.named_tuples import NamedTuple
-from exptrack.plain import is_mapping, read_elements, read_items, read_path
+from exptrack.plain import is_mapping, is_path, read_elements, read_items, read_path
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.identity import compute_fingerprint
@@ -235,7 +234,7 @@ def check_data(data: object) -> dict[str, str]:
 
 
 def _read_reference(reference: object) -> object:
-    return read_path(reference, "data reference") if isinstance(reference, PurePath) else reference
+    return read_path(reference, "data reference") if is_path(reference) else reference
 
 
 def check_note(text: object) -> str:

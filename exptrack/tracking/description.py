@@ -89,7 +89,7 @@ class Description(FixedAttributes):
     def _read_names(self) -> tuple[str | None, str | None]:
         row = self._connection.one(NAMES, (self._run,))
         if row is None:
-            raise RunNotFoundError(self.run_id, str(self._connection.path))
+            raise RunNotFoundError(self.run_id, self._connection.file)
         return row["name"], row["group_name"]
 
     def rename(self, name: str | None) -> None:

@@ -88,7 +88,7 @@ class GrowingConfig(FixedAttributes):
         with connection.transaction():
             row = connection.one(STATE, (run,))
             if row is None:
-                raise RunNotFoundError(self.run_id, str(connection.path))
+                raise RunNotFoundError(self.run_id, connection.file)
             if row["deleted_at"] is not None:
                 raise RunTrashedError(self.run_id)
             status = row["status"]

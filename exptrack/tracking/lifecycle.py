@@ -427,7 +427,7 @@ def open_run(connection: Connection, run: int, kind: type[Run] = Run) -> Run:
     """Return a handle that does not own its run: the run has ended, or another process writes it."""
     row = connection.one(RUN_STATE, (run,))
     if row is None:
-        raise RunNotFoundError(str(run), str(connection.path))
+        raise RunNotFoundError(str(run), connection.file)
     return kind(connection, run, row["run_id"], moment(row["started_at"]), read_exp_config(connection, run))
 
 

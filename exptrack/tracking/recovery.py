@@ -54,7 +54,7 @@ def begin(connection: Connection) -> None:
     try:
         _warn_of(list_waiting(connection))
     except ArchiveError as error:
-        warn(f"whether anything waits beside {connection.path} is unknown: {error}")
+        warn(f"whether anything waits beside {connection.file} is unknown: {error}")
 
 
 def settle(connection: Connection, *, opening: bool = False) -> None:
@@ -82,7 +82,7 @@ def _attempt(connection: Connection, work: Callable[[], None]) -> None:
     except ArchiveError as error:
         if connection not in _failed_at:
             warn(
-                f"{connection.path} is read as it is: {_left_by_the_dead(connection)} cannot be stored now,"
+                f"{connection.file} is read as it is: {_left_by_the_dead(connection)} cannot be stored now,"
                 f" because {_reason(error)}; later calls try again"
             )
         _failed_at[connection] = time.monotonic()
@@ -105,11 +105,11 @@ def _settle(connection: Connection) -> None:
 
 def _has_journals(connection: Connection) -> bool:
     try:
-        return bool(list_journals(connection.place))
+        return bool(list_journals(connection.home))
     except PermissionError:
         return False  # a folder that may be entered but not listed
     except OSError as error:
-        raise unlistable(connection.place, error) from error
+        raise unlistable(connection.home, error) from error
 
 
 def _left_by_the_dead(connection: Connection) -> str:

@@ -343,7 +343,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             return None
         from exptrack.open_pages import find_page
 
-        page = find_page(str(self._connection.path))
+        page = find_page(self._connection.file)
         return None if page is None else f"{page.origin}/run/{self.run_id}"
 
     # State and end
@@ -372,7 +372,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
     def _state(self) -> Row:
         row = self._connection.one(RUN_STATE, (self._run,))
         if row is None:
-            raise RunNotFoundError(self.run_id, str(self._connection.path))
+            raise RunNotFoundError(self.run_id, self._connection.file)
         return row
 
     @in_section
@@ -553,7 +553,7 @@ def unpickle_run(connection: Connection, run_id: str, kind: type[Run] = Run) -> 
     """Return a handle on a run in another process."""
     row = connection.one(RUN_BY_ID, (run_id,))
     if row is None:
-        raise RunNotFoundError(run_id, str(connection.path))
+        raise RunNotFoundError(run_id, connection.file)
     config = read_exp_config(connection, row["id"]).interpolate(lazily=True)
     return kind(connection, row["id"], run_id, moment(row["started_at"]), config)
 

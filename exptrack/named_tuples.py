@@ -23,6 +23,8 @@ else:
         def _field(index, doc):
             return property(itemgetter(index), doc=doc)
 
+    _UNEXPECTED = TypeError if sys.version_info >= (3, 13) else ValueError  # as `collections` has it
+
     class _Maker:
         """What a class has as its ``__new__`` until that is first asked for."""
 
@@ -50,7 +52,7 @@ else:
         """Return a new object with other values in the given fields."""
         made = self._make(map(fields.pop, self._fields, self))
         if fields:
-            raise TypeError(f"Got unexpected field names: {list(fields)!r}")
+            raise _UNEXPECTED(f"Got unexpected field names: {list(fields)!r}")
         return made
 
     def _asdict(self):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from unicodedata import normalize
 
 from exptrack.errors import UnsafePathError
 
@@ -81,8 +80,7 @@ class TreePaths:
 
     def add(self, path: str, *, is_folder: bool) -> Parts:
         parts = safe_parts(path)
-        # Unicode calls this the canonical caseless match.
-        folded = tuple(normalize("NFD", normalize("NFD", part).casefold()) for part in parts)
+        folded = tuple(part.lower() if part.isascii() else _fold(part) for part in parts)
         upto = [parts[:depth] for depth in range(1, len(parts) + 1)]
         # A folder may be listed once; the paths inside it may imply it any number of times.
         again = parts in self._listed or (folded in self._spelled and not is_folder)
@@ -98,6 +96,13 @@ class TreePaths:
         """List every folder, listed or implied, deepest first."""
         folders = (parts for parts in self._spelled.values() if self._listed.get(parts, True))
         return sorted(folders, key=len, reverse=True)
+
+
+def _fold(part: str) -> str:
+    """Return what Unicode calls the canonical caseless match."""
+    from unicodedata import normalize
+
+    return normalize("NFD", normalize("NFD", part).casefold())
 
 
 def check_tree(paths: Iterable[tuple[str, bool]]) -> list[Parts]:

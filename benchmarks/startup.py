@@ -76,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     # The bounds are 12 and 40 ms where bare Python takes 11; on a slower machine their ratios to it count.
     headline(
         f"import exptrack: {imported - bare:.0f} ms over bare Python, {(imported - bare) / bare:.1f} times it"
-        f" (<= 1.1); a whole empty run: {whole - bare:.0f} ms over it, {(whole - bare) / bare:.1f} times it (<= 3.6)"
+        f" (<= 1.1); a whole empty run: {whole - bare:.0f} ms over it, {(whole - bare) / bare:.1f} times it"
+        " (<= 3.6)"
     )
 
 

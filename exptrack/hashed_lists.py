@@ -9,7 +9,10 @@ from __future__ import annotations
 import json.encoder
 import struct
 from collections.abc import Callable, Iterable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _pack_double = struct.Struct(">d").pack
 

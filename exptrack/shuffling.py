@@ -5,8 +5,7 @@ Exponents then lie together and compress; mantissas do not, and zstd leaves them
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import zstandard
 

@@ -13,11 +13,15 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import attribute, is_whole, plain, reading, short_repr
 from exptrack.validation import INT64_MIN, check_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND, _MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
@@ -35,9 +39,7 @@ _MULTIPLES = {"us": 1, "ms": 10**3} | {
 }
 _FRACTIONS = {"ns": 10**3, "ps": 10**6, "fs": 10**9, "as": 10**12}
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(
-    rf"\s*([0-9]+(?:\.[0-9]+)?)\s*({'|'.join(sorted(SECONDS, key=len, reverse=True))})(?![a-z])"
-)
+_DURATION = rf"\s*([0-9]+(?:\.[0-9]+)?)\s*({'|'.join(sorted(SECONDS, key=len, reverse=True))})(?![a-z])"
 
 
 # `read_clock(CLOCK)` is `steady_s()` for the logging calls, which it saves 30 ns. time.monotonic() stands still
@@ -205,7 +207,7 @@ def seconds_of(time: object, what: str = "a time limit") -> float:
         seconds = _float_or_infinite(time)
     elif type(time) is str:
         text = time.strip()
-        parts = list(_DURATION.finditer(text))
+        parts = list(re.finditer(_DURATION, text))
         if "".join(part[0] for part in parts) == text:
             seconds = sum(float(part[1]) * SECONDS[part[2]] for part in parts)
     if not 0 < seconds < math.inf:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from exptrack import threads
-from exptrack.threads import Helper, Worker
+from exptrack.helper_threads import Helper
+from exptrack.threads import Worker
 
 FORKS = """
 import os, sys, threading, time, warnings

@@ -7,9 +7,7 @@ also marks runs whose process died as interrupted.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
-from exptrack.archive.records import SqlResult
 from exptrack.archive.series import ArchiveSeries, _list_ids
 from exptrack.database.connection import Connection, Parameters, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError, QueryError
@@ -29,8 +27,12 @@ from exptrack.validation import (
     check_whole,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff, RunsLeftOut
+    from exptrack.archive.records import SqlResult
     from exptrack.query.details import RunDetail
     from exptrack.query.run_filter import RunFilter
     from exptrack.query.run_query import RunQuery
@@ -316,6 +318,7 @@ class ArchiveQueries(ArchiveSeries):
             QueryError: the statement is wrong, is not a SELECT, or needs too much memory.
             QueryStoppedError: it took too long.
         """
+        from exptrack.archive.records import SqlResult
         from exptrack.database.guarded_sql import run_guarded
 
         try:

@@ -10,21 +10,26 @@ names the process at work. A collection keeps the blobs of living processes and 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import NamedTuple, Self
 
 from exptrack.artifacts.chunks import Packed, PackedStream, Packer, Piece
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.row_sums import hash_row
+from exptrack.digests import sha256
 from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.times import utc_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _hashlib import HASH
+    from typing import Self
 
 FLUSH_BYTES = 4 * 1024 * 1024  # stored in one transaction
 # So large may the WAL become meanwhile. To copy it into the file takes as long as to write it did, and the next
@@ -109,7 +114,7 @@ class NewBlob:
         self.hash = ""
         self.name = ""  # in the file: its hash, once all of it was read
         self.size_bytes = 0
-        self.list_sha256 = hashlib.sha256()
+        self.list_sha256 = sha256()
         self.parts: list[tuple[int, bytes]] = []  # offset and sha256 of the chunks still to be written
         self.whole = False  # all its bytes were read
         self.written = False  # all its rows were written
@@ -240,15 +245,20 @@ class Intake:
         """
         if not 0 < len(data) <= RAW_BYTES:
             return self.put(data)
-        piece = Piece(hashlib.sha256(data).digest(), memoryview(data))
-        return self.put_packed([(piece, ("raw", data))])
+        piece = Piece(sha256(data).digest(), memoryview(data))
+        return self._put_packed([(piece, ("raw", data))], sha256())
 
     def put_packed(self, chunks: Iterable[tuple[Piece, Packed]]) -> NewBlob:
         """Store a blob of chunks that another file holds: each piece, and its codec and packed bytes.
 
         The bytes stay cut and packed as they are. Commits as :meth:`put` does.
         """
-        blob, whole = NewBlob(), hashlib.sha256()
+        import hashlib
+
+        return self._put_packed(chunks, hashlib.sha256())
+
+    def _put_packed(self, chunks: Iterable[tuple[Piece, Packed]], whole: HASH) -> NewBlob:
+        blob = NewBlob()
         self._blobs.append(blob)
         for piece, packed in chunks:
             whole.update(piece.data)
@@ -392,8 +402,8 @@ def collect_unused(connection: Connection, among: Sequence[int] | None = None) -
         missing = connection.value(MISSING)
         if missing is not None:
             raise ArchiveCorruptError(
-                f"{missing} in {connection.path}; nothing was deleted; run 'exptrack verify' to see the damage",
-                path=str(connection.path),
+                f"{missing} in {connection.file}; nothing was deleted; run 'exptrack verify' to see the damage",
+                path=connection.file,
             )
         for row in connection.all(HOLDS):
             if not _is_held(row):

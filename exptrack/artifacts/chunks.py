@@ -8,20 +8,24 @@ refuses: a frame that declares another size is never expanded.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from exptrack.digests import sha256_of
 from exptrack.errors import InvalidTypeError
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import plain, reading, short_repr
 from exptrack.shuffling import compress_shuffled, unshuffle
-from exptrack.threads import Helper, Outcome
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
+
     import zstandard
+
+    from exptrack.helper_threads import Helper, Outcome
 
 MAX_CHUNK_BYTES = 1024 * 1024
 AVERAGE_BYTES = 256 * 1024
@@ -74,12 +78,12 @@ class Cutter:
         """Cut the next block. Its last piece stays here until the next block shows where it ends."""
         views = self._cut(b"".join((self._rest, block)))
         self._rest = bytes(views.pop()) if views else b""
-        return [Piece(hashlib.sha256(view).digest(), view) for view in views]
+        return [Piece(sha256_of(view).digest(), view) for view in views]
 
     def finish(self) -> list[Piece]:
         """End the stream and return the last piece."""
         views, self._rest = self._cut(self._rest), b""
-        return [Piece(hashlib.sha256(view).digest(), view) for view in views]
+        return [Piece(sha256_of(view).digest(), view) for view in views]
 
     def _cut(self, data: bytes) -> list[memoryview]:
         whole, found, begin = memoryview(data), [], 0
@@ -162,6 +166,8 @@ class PackedStream:
     """
 
     def __init__(self, source: object, is_known: Callable[[bytes], bool]) -> None:
+        import hashlib  # not where a run only starts
+
         self._blocks = iter_blocks(source)
         self._is_known = is_known
         self._packer = Packer()
@@ -199,6 +205,8 @@ class PackedStream:
             yield piece, None if self._is_known(piece.sha256) else self._packer.pack(piece.data)
 
     def _stream(self, blocks: Iterator[bytes | memoryview]) -> Iterator[tuple[Piece, Packed | None]]:
+        from exptrack.helper_threads import Helper
+
         with (
             Helper("exptrack-hasher") as hasher,
             Helper("exptrack-cutter") as cutting,
@@ -222,7 +230,8 @@ class PackedStream:
     def _cut(
         self, blocks: Iterator[bytes | memoryview], hasher: Helper, cutting: Helper
     ) -> Iterator[list[Piece]]:
-        cutter, ahead, is_read = Cutter(), deque[tuple[Outcome[None], Outcome[list[Piece]]]](), False
+        cutter, is_read = Cutter(), False
+        ahead: deque[tuple[Outcome[None], Outcome[list[Piece]]]] = deque()
         hashed: Outcome[None] | None = None
         while True:
             while not is_read and len(ahead) * BLOCK_BYTES < self._bytes_ahead:

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from exptrack.database.filesystem import find_file_system
-from exptrack.threads import Helper, Outcome
+from exptrack.helper_threads import Helper, Outcome
 
 EARLY_BYTES = 8 * 1024 * 1024
 FEW_FILES = 32  # to sync so many takes less than what others may have written to the same file system

@@ -18,7 +18,7 @@ from exptrack.artifacts.chunks import CODECS, MAX_STORED_BYTES, Packed, Piece, U
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import ArchiveCorruptError, NotFoundError
-from exptrack.threads import Helper, Outcome
+from exptrack.helper_threads import Helper, Outcome
 
 CHUNKS_AHEAD = 4  # verified in a thread while a blob is read from end to end
 

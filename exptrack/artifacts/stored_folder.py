@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from exptrack.artifacts.blobs import Intake, NewBlob
 from exptrack.database.connection import Connection, Row
+from exptrack.named_tuples import NamedTuple
 
 MANIFEST_FORMAT = 1
 FOLDER_MODE = 0o755  # of folders that were given without a mode

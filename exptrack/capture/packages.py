@@ -54,11 +54,10 @@ def _list_folder(place: str) -> dict[str, str]:
     except OSError:  # a zip file, or a folder that is gone
         return _NONE
     found = {}
-    for entry in sorted(names):
-        stem, ending = os.path.splitext(entry)
-        name, _, version = stem.partition("-")
+    for entry in sorted(name for name in names if name.endswith(_ENDINGS)):
+        name, _, version = os.path.splitext(entry)[0].partition("-")
         # pip leaves names with a tilde where an uninstallation was cut short.
-        if ending in _ENDINGS and version and not name.startswith("~"):
+        if version and not name.startswith("~"):
             found[normalize(name)] = version.partition("-")[0]
     _known[place] = changed, found
     return found
@@ -66,7 +65,10 @@ def _list_folder(place: str) -> dict[str, str]:
 
 def normalize(name: str) -> str:
     """Return the one spelling of a package's name, as the package index has it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    spelled = name.replace("_", "-").replace(".", "-")
+    if "--" in spelled:
+        spelled = re.sub("-+", "-", spelled)
+    return spelled.lower()
 
 
 def write_requirements(packages: dict[str, str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.config.exp_config import CANONICAL_VERSION, ExpConfig, parse_stored_config
 from exptrack.config.tree import Leaf
@@ -17,7 +16,12 @@ from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_encoded
 from exptrack.hashed_lists import encode_list
+from exptrack.named_tuples import NamedTuple
 from exptrack.records import ConfigSource
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 CONFIG_KIND, VALUES_KIND = "run_config", "config_value"  # of rows that enter the sum of a run
 MAX_REMEMBERED = 100_000  # row ids of keys, and as many of sources

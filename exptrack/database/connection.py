@@ -27,8 +27,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
-from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from exptrack.database.checkpoint_warning import warn_of_checkpoint, warn_of_long_reader
 from exptrack.database.descriptors import open_numbers
@@ -49,9 +47,18 @@ from exptrack.errors import (
     ExptrackError,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any, Concatenate, ParamSpec, TypeVar
+
+    _T = TypeVar("_T")
+    _Subject = TypeVar("_Subject")
+    _P = ParamSpec("_P")
+
+
 __all__ = ["Connection", "Parameters", "Row", "in_reading", "in_section"]
 
-_T = TypeVar("_T")
 
 CHECKPOINT_COMMITS = 64
 CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
@@ -94,8 +101,8 @@ class Connection(Resting):
             return self._sections.run(whole, within_s=within_s)
         except TimeoutError:
             raise ArchiveLockedError(
-                f"{self.path} is still being written by an earlier call of this process; try again",
-                path=str(self.path),
+                f"{self.file} is still being written by an earlier call of this process; try again",
+                path=self.file,
             ) from None
 
     def reading(self, work: Callable[[], _T]) -> _T:
@@ -125,7 +132,7 @@ class Connection(Resting):
             with handle.busy:
                 if self.mode != "frozen":
                     return once()
-                return run_unchanged(self.path, lambda: handle.seen, handle.close, once)
+                return run_unchanged(self.file, lambda: handle.seen, handle.close, once)
 
         whole = partial(self._run_inside, READING, read, ATTEMPTS)
 
@@ -157,9 +164,9 @@ class Connection(Resting):
                         raise
                     again = error
             raise ArchiveIOError(
-                f"the lock on {self.path} was dropped while it was being written, by something that opens and"
+                f"the lock on {self.file} was dropped while it was being written, by something that opens and"
                 " closes its -shm file; stop it and try again",
-                path=str(self.path),
+                path=self.file,
             ) from again
         finally:
             self._local.inside = ""
@@ -243,7 +250,7 @@ class Connection(Resting):
         self._require_descriptors(handle)
         if self.mode != "rw":
             raise ArchiveReadOnlyError(
-                f"{self.path} was opened for reading only; open it with mode 'rw'", path=str(self.path)
+                f"{self.file} was opened for reading only; open it with mode 'rw'", path=self.file
             )
         with self.awake(handle):
             self.require_open()
@@ -349,7 +356,7 @@ class Connection(Resting):
         """Checkpoint once the WAL has grown to its limit; wait for the lock once it is four times as large."""
         handle.commits += 1
         try:
-            size = os.stat(f"{self.path}-wal").st_size
+            size = os.stat(f"{self.file}-wal").st_size
         except OSError:
             size = 0
         limit = wal_bytes or CHECKPOINT_WAL_BYTES
@@ -365,10 +372,10 @@ class Connection(Resting):
             else:
                 self._checkpoint(handle)
         except ExptrackError as error:
-            warn_of_checkpoint(self.path, error)
+            warn_of_checkpoint(self.file, error)
         except sqlite3.Error as error:
             if primary_code(error) != sqlite3.SQLITE_BUSY:
-                warn_of_checkpoint(self.path, self.translate(error))
+                warn_of_checkpoint(self.file, self.translate(error))
 
     def _checkpoint(self, handle: Handle) -> None:
         """Checkpoint while a second connection holds the write lock in an empty transaction.
@@ -394,7 +401,7 @@ class Connection(Resting):
                 held.end_write()
         handle.commits = 0
         if copied < frames:
-            warn_of_long_reader(self.path)
+            warn_of_long_reader(self.file)
 
     def vacuum_free_pages(self) -> int:
         """Give free pages back to the file system (SQLite's incremental vacuum); return how many bytes.
@@ -430,10 +437,6 @@ class Connection(Resting):
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
             self._checkpoint_if_due(handle)
-
-
-_Subject = TypeVar("_Subject")
-_P = ParamSpec("_P")
 
 
 def _connection_of(subject: object) -> Connection:

@@ -6,11 +6,11 @@ import math
 import sqlite3
 import threading
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from exptrack.database.descriptors import FileId, NotedNumbers, file_id
 from exptrack.database.frozen import Look
 from exptrack.database.kept_answers import KeptAnswers
+from exptrack.named_tuples import NamedTuple
 
 
 class Left(NamedTuple):

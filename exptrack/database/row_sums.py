@@ -11,17 +11,22 @@ Invariants:
 
 from __future__ import annotations
 
-import hashlib
 import math
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import eq
-from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, Parameters
+from exptrack.digests import sha256
 from exptrack.hashed_lists import encode_list
+from exptrack.named_tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 # A point adds its step, repetition, time and value, each times one of these odd numbers (digits of the golden
 # ratio and of pi). A product with an odd number differs for every change of the other factor.
@@ -50,7 +55,7 @@ def hash_row(kind: str, row: Iterable[Any]) -> int:
 
 def hash_encoded(encoded: bytes) -> int:
     """Return the hash of a row whose list is encoded."""
-    return int.from_bytes(hashlib.sha256(encoded).digest()[:8], "big", signed=True)
+    return int.from_bytes(sha256(encoded).digest()[:8], "big", signed=True)
 
 
 def wrap_sum(total: int) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, TypeAlias, TypeVar, cast
 
 from exptrack.database.failures import SQLITE_FAILURE
 from exptrack.database.frozen import run_unchanged
@@ -16,9 +15,15 @@ from exptrack.database.handle import Done, Handle, outcome
 from exptrack.database.opened_file import READING, SECTION, OpenedFile
 from exptrack.database.time_limit import check_limit, current_limit, watch_statement
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias, TypeVar
+
+    _T = TypeVar("_T")
+
+
 Row: TypeAlias = sqlite3.Row
-Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
-_T = TypeVar("_T")
+Parameters: TypeAlias = "Sequence[Any] | dict[str, Any]"
 
 ROWS_AT_ONCE = 256
 # A virtual table has no page, and its program may be missing here or count for ever.
@@ -46,9 +51,9 @@ class StatementRunner(OpenedFile):
         if not handle.depth:
             if self.mode == "frozen" and not self._inside:
                 return run_unchanged(
-                    self.path, lambda: handle.seen, handle.close, lambda: cast(_T, self._run_waiting(run))
+                    self.file, lambda: handle.seen, handle.close, lambda: self._run_waiting(run)
                 )
-            return cast(_T, self._run_waiting(run))
+            return self._run_waiting(run)
         try:
             return run()
         except SQLITE_FAILURE as error:
@@ -105,15 +110,16 @@ class StatementRunner(OpenedFile):
         raw = self._transacting()
         if raw is not None:
             try:
-                return cast(Row | None, raw.execute(sql, parameters).fetchone())
+                found: Row | None = raw.execute(sql, parameters).fetchone()
+                return found
             except SQLITE_FAILURE as error:
                 raise self.translate(error) from error
         handle = self._handle()
         with handle.busy:
-            return cast(
-                Row | None,
-                self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchone()),
+            row: Row | None = self._run_statement(
+                handle, lambda: self._raw(handle).execute(sql, parameters).fetchone()
             )
+        return row
 
     def value(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first column of the first row, or None."""

@@ -8,7 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def split_by_series(indexes: list[int]) -> Iterator[tuple[int, Callable[[list[Any]], list[Any]]]]:

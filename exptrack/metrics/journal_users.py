@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from exptrack.database.connection import Connection
 from exptrack.metrics.journal import Journal
 from exptrack.metrics.writer import _WRITERS, Writer, is_same_file, open_writer, release_writer
-from exptrack.metrics.writer_users import WriterUser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from exptrack.metrics.writer_users import WriterUser
 
 
 def find_user(connection: Connection, run: int, run_id: str) -> WriterUser | None:
@@ -24,7 +27,7 @@ def find_user(connection: Connection, run: int, run_id: str) -> WriterUser | Non
 
 def _is_of_file(writer: Writer, connection: Connection) -> bool:
     """Whether a writer writes the file of a connection: a copy of an archive has the same runs."""
-    return writer.connection is connection or is_same_file(writer.connection.path, connection.path)
+    return writer.connection is connection or is_same_file(writer.connection.file, connection.file)
 
 
 @contextmanager

@@ -21,7 +21,6 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.database import forks
@@ -37,8 +36,7 @@ from exptrack.errors import (
     RunTrashedError,
     warn,
 )
-from exptrack.metrics.given import Columns, flatten_values, read_columns
-from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal, JournalParts
+from exptrack.metrics.journal import CHECK, NO_JOURNAL, POINT, SINGLE, Journal
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
 from exptrack.metrics.journal_users import find_user
 from exptrack.metrics.store import (
@@ -50,12 +48,17 @@ from exptrack.metrics.store import (
     find_top_steps,
 )
 from exptrack.metrics.writer import Writer, drain_all, open_writer, release_writer
-from exptrack.metrics.writer_apart import open_writer_apart
-from exptrack.metrics.writer_users import NO_JOURNAL, LeftByParent, LoggedSeries
+from exptrack.metrics.writer_users import LeftByParent, LoggedSeries
 from exptrack.plain import read_items
 from exptrack.records import RunStatus
 from exptrack.times import CLOCK, milliseconds_since, read_clock, steady_s
 from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from exptrack.metrics.given import Columns
 
 RUN_STATUS = "SELECT status, deleted_at FROM run WHERE id = ?"
 MAX_SERIES = 100_000  # kept in memory for one run; beyond that, all are forgotten and read from the file again
@@ -110,7 +113,7 @@ class MetricLog:
     started_at: datetime
 
     def __init__(self) -> None:
-        self._journal: JournalParts = NO_JOURNAL
+        self._journal = NO_JOURNAL
         self._writer: Writer | None = None
         self._left: LeftByParent | None = None  # in a forked child
         # The reading of `steady_s` at the run's start; of a resumed run, as if it had never stopped.
@@ -224,6 +227,8 @@ class MetricLog:
             InvalidTypeError, InvalidValueError: the lengths differ, or an element cannot be stored.
             RunFinishedError: the run has ended.
         """
+        from exptrack.metrics.given import read_columns
+
         checked = self._check_metric(name)
         now_ms = int(self._now_ms())
         # Read everything first: the iterator may log itself, and other processes may write meanwhile.
@@ -261,6 +266,8 @@ class MetricLog:
     ) -> None:
         items = read_items(values, "the values of log()")
         if flattening and not _NUMBERS.issuperset([type(value) for _, value in items]):
+            from exptrack.metrics.given import flatten_values
+
             items = flatten_values(items)
         checked_step = None if step is None else check_step(step)
         time_ms = self._now_ms() if time is None else float(self._given_time(time))
@@ -485,7 +492,7 @@ class MetricLog:
     def _require_running(self) -> None:
         row = self._connection.one(RUN_STATUS, (self._run,))
         if row is None:
-            raise RunNotFoundError(self.run_id, str(self._connection.path))
+            raise RunNotFoundError(self.run_id, self._connection.file)
         if row["deleted_at"] is not None:
             raise RunTrashedError(self.run_id)
         if row["status"] != RunStatus.RUNNING:
@@ -578,6 +585,8 @@ class MetricLog:
         if self._connection.find_danger() is None:
             self._inherit_if_orphaned()
             return
+        from exptrack.metrics.writer_apart import open_writer_apart
+
         writer = open_writer_apart(self._connection, left.archive, self)
         journal = writer.journal
         with journal.lock:

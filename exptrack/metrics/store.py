@@ -22,14 +22,15 @@ from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from itertools import groupby, islice
 from operator import eq, lt
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
 from exptrack.metrics.summary import Summary
+from exptrack.named_tuples import NamedTuple
 from exptrack.records import REWOUND, MetricPoint, MetricSummary
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from exptrack.metrics.level_builder import LevelBuilder
 
@@ -190,7 +191,7 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
         fresh.append(beyond)
     # The series come before the points, which refer to them.
     saved = [_series_row(series) for series in known.values()]
-    columns: list[list[Any]] = [list(column) for column in zip(*saved, strict=True)]
+    columns: list[Sequence[object]] = [list(column) for column in zip(*saved, strict=True)]
     _insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 19)})", columns)
     for (series, new_steps, new_times, new_values), top, beyond in zip(pending, tops, fresh, strict=True):
         assert series.id is not None
@@ -274,7 +275,7 @@ def _add_names(connection: Connection, run: int, names: Iterable[str]) -> None:
     connection.execute(ADD_TO_RUN, (wrap_sum(total), run))
 
 
-def _series_row(series: SeriesRow) -> tuple[Any, ...]:
+def _series_row(series: SeriesRow) -> tuple[object, ...]:
     """Return the row of a series as it is now. It holds the checksum if the run is over."""
     assert series.summary is not None
     over = series.completed is not None and series.checksum is not None
@@ -292,7 +293,7 @@ def hash_summary(series: int | None, run: int, name: str, numbers: Iterable[floa
     return hash_row("metric_series", (series, run, name, *stored))
 
 
-def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[Any]]) -> None:
+def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[object]]) -> None:
     """Insert rows given as columns, up to 1024 in one statement.
 
     SQLite then loops over the rows: that takes two thirds of the time of ``executemany``. It also releases the
@@ -304,7 +305,7 @@ def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[S
     for begin in range(0, count, sizes[-1]):
         end = min(begin + sizes[-1], count)
         size = next(size for size in sizes if size >= end - begin)
-        flat: list[Any] = [None] * (width * size)
+        flat: list[object] = [None] * (width * size)
         for place, column in enumerate(columns):
             flat[place : width * (end - begin) : width] = column[begin:end]
         connection.execute(_format_rows(sql, row, size), flat)
@@ -492,7 +493,7 @@ class PointsChecksum:
             values = [math.nan if value != value else value + 0.0 for value in values]
         extremes = self._collect(steps, times_ms, values) if self._collects else None
         zeros_or_seqs = array("q", seqs or bytes(8 * len(steps)))
-        columns: list[array[Any]] = [array("q", steps), zeros_or_seqs, array("q", times_ms), array("d", values)]
+        columns = (array("q", steps), zeros_or_seqs, array("q", times_ms), array("d", values))
         if sys.byteorder == "big":
             for column in columns:
                 column.byteswap()

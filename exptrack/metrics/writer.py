@@ -24,7 +24,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from exptrack.database import forks
@@ -47,8 +46,12 @@ from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.series_seals import admit_points
 from exptrack.metrics.store import NewPoints, append_points
-from exptrack.metrics.writer_users import LoggedSeries, WriterUser
+from exptrack.metrics.writer_users import LoggedSeries
 from exptrack.threads import Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from exptrack.metrics.writer_users import WriterUser
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
@@ -193,7 +196,7 @@ class Writer:
         return kind(
             f"this call is not kept: {self.journal.count_waiting():,} points wait in {self.journal.path}, which"
             f" cannot take more; remove the cause and log again: {reason}",
-            path=str(self.connection.path),
+            path=self.connection.file,
         )
 
     def raise_if_lost(self) -> None:
@@ -256,9 +259,9 @@ class Writer:
         """
         if self.journal.held_by_this_thread():
             raise ArchiveLockedError(
-                f"this signal handler interrupted a call that logs into {self.connection.path};"
+                f"this signal handler interrupted a call that logs into {self.connection.file};"
                 " let the handler log, but flush or end the run outside it",
-                path=str(self.connection.path),
+                path=self.connection.file,
             )
 
     @in_section
@@ -319,7 +322,7 @@ class Writer:
             drained_in_file = read_drained(connection, self.journal.key)
             if drained_in_file is None:
                 warn(
-                    f"the note in {connection.path} on how far {self.journal.path} is stored is damaged; it is"
+                    f"the note in {connection.file} on how far {self.journal.path} is stored is damaged; it is"
                     " written again, and the newest points may be stored twice: run 'exptrack verify'"
                 )
             elif drained_in_file > self.journal.drained:
@@ -345,10 +348,10 @@ class Writer:
             if connection.rescued is not None and (missing or is_older):
                 # The journal still has what the file lacks: the next opener goes by the note in the file.
                 raise ArchiveMovedError(
-                    f"{connection.path} is older than what was stored, because another file took the place of"
+                    f"{connection.file} is older than what was stored, because another file took the place of"
                     f" its -wal; all is in {connection.rescued}: end this process, and keep one of the two"
                     " under this name",
-                    path=str(connection.path),
+                    path=connection.file,
                 )
             append_points(connection, batches)
             save_drained(connection, self.journal.key, waiting.address)
@@ -357,7 +360,7 @@ class Writer:
                 # A forked child may have logged steps that this process has not counted.
                 if series.stored.summary is not None:
                     series.next = max(series.next, series.stored.summary.top_step + 1)
-        return RunNotFoundError(next(iter(missing.values())), str(connection.path)) if missing else None
+        return RunNotFoundError(next(iter(missing.values())), connection.file) if missing else None
 
     def _batches(self, slots: bytes) -> Iterator[tuple[LoggedSeries, NewPoints]]:
         part = view_words(slots)
@@ -390,12 +393,12 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
             writer = None
         if writer is None:
             try:
-                journal = Journal(connection.path, read_archive_identity(connection))
+                journal = Journal(connection.file, read_archive_identity(connection))
             except ArchiveFullError:
                 raise
             except OSError as error:
                 warn(
-                    f"no journal can be made beside {connection.path} ({error.strerror}):"
+                    f"no journal can be made beside {connection.file} ({error.strerror}):"
                     " each log call is a commit, 20 times slower; keep the archive on a local disk"
                 )
                 return None
@@ -518,14 +521,15 @@ def drain_own(connection: Connection) -> None:
         writer.drain()
 
 
-def drain_all(path: Path) -> None:
+def drain_all(path: str | os.PathLike[str]) -> None:
     """Store every point that this process logged into `path`, so that a read sees it. Commits if there are any.
 
     Points that cannot be stored (disk full, file moved) stay in the journal. The next logging call raises.
     It waits for a locked archive for a second only, and not again before a drain has succeeded.
     """
+    place = os.fspath(path)
     for connection, writer in list(_WRITERS.items()):
-        if connection.path != path and not is_same_file(connection.path, path):
+        if connection.file != place and not is_same_file(connection.file, place):
             continue
         if connection.closed or connection.in_transaction or writer.idle_since is not None:
             continue
@@ -540,7 +544,7 @@ def drain_all(path: Path) -> None:
                 warn(f"reading {path} without the newest points, which are still in the journal: {error}")
 
 
-def is_same_file(a: Path, b: Path) -> bool:
+def is_same_file(a: str, b: str) -> bool:
     try:
         return os.path.samefile(a, b)
     except OSError:
@@ -567,7 +571,7 @@ def _drain_before_fork() -> None:
         try:
             writer.drain(told=False, patience_s=PATIENCE_S)
         except Exception as error:  # nothing may keep a fork from happening; the points stay in the journal
-            warn(f"forking while points are still in the journal of {connection.path}: {error}")
+            warn(f"forking while points are still in the journal of {connection.file}: {error}")
 
 
 def _hold_over_fork() -> list[forks.Lock]:

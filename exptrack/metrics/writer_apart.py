@@ -16,7 +16,10 @@ from exptrack.errors import ArchiveIOError
 from exptrack.metrics.journal import Journal
 from exptrack.metrics.journal_file import SEGMENT_SLOTS
 from exptrack.metrics.writer import Writer, use_writer
-from exptrack.metrics.writer_users import WriterUser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from exptrack.metrics.writer_users import WriterUser
 
 
 class WriterApart(Writer):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Protocol
-
-from exptrack.metrics.journal import Journal, JournalParts
+from exptrack.metrics.journal import Journal
 from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.store import SeriesRow
+
+TYPE_CHECKING = False
 
 
 class LoggedSeries:
@@ -36,41 +35,22 @@ class LeftByParent:
         self.look_again = 0.0  # when to look next whether the owner lives
 
 
-class WriterUser(Protocol):
-    """A handle on a live run that logs through a writer."""
+if TYPE_CHECKING:
+    from typing import Protocol
 
-    run_id: str
+    class WriterUser(Protocol):
+        """A handle on a live run that logs through a writer."""
 
-    @property
-    def _run(self) -> int | None: ...
+        run_id: str
 
-    def _lose_journal(self) -> None:
-        """Stop using the journal: make every logging call a commit from now on. Must not block."""
+        @property
+        def _run(self) -> int | None: ...
 
-    def _become_child(self, journal: Journal) -> None:
-        """In a forked child: lose the journal, which is the parent's. Must not block."""
+        def _lose_journal(self) -> None:
+            """Stop using the journal: make every logging call a commit from now on. Must not block."""
 
-    def _begin_file(self, journal: Journal) -> None:
-        """Log into this file from now on. The caller holds the lock of the one before."""
+        def _become_child(self, journal: Journal) -> None:
+            """In a forked child: lose the journal, which is the parent's. Must not block."""
 
-
-class _NoJournal:
-    """The journal of a run that has none: no record fits into it, so every call is a commit."""
-
-    # Guards nothing. A real lock shared by all runs could be held by another thread at a fork, and the child
-    # would inherit it locked.
-    lock = nullcontext()
-    at = limit = room = seed = 0
-    epoch = -1
-    map = bytearray()
-    kept: list[bytes | None]
-    mark = False
-
-    def __init__(self) -> None:
-        self.kept = []
-
-    def write(self, slot: int, data: bytes) -> None:
-        """Do nothing: no record fits."""
-
-
-NO_JOURNAL: JournalParts = _NoJournal()
+        def _begin_file(self, journal: Journal) -> None:
+            """Log into this file from now on. The caller holds the lock of the one before."""

@@ -74,7 +74,7 @@ def resolve_run(connection: Connection, run_id: object, *, trash_first: bool = F
         if found.run_ids:
             row = connection.one(RUN_BY_ID, (found.run_ids[0],))
         if row is None:
-            raise RunNotFoundError(wanted, str(connection.path), suggest_runs(connection, wanted))
+            raise RunNotFoundError(wanted, connection.file, suggest_runs(connection, wanted))
     return row
 
 
@@ -87,7 +87,7 @@ def find_by_external_id(connection: Connection, external_id: object) -> Row:
     wanted = mask_secrets(check_name(external_id, "external id"))
     row = connection.one(RUN_BY_EXTERNAL_ID, (wanted,))
     if row is None:
-        raise RunNotFoundError(wanted, str(connection.path), is_external=True)
+        raise RunNotFoundError(wanted, connection.file, is_external=True)
     return row
 
 

@@ -10,7 +10,6 @@ Invariants:
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
 
 from exptrack.config.store import CONFIG_KIND, VALUES_KIND
 from exptrack.database.connection import Connection
@@ -24,6 +23,11 @@ from exptrack.database.row_sums import (
     sum_rows,
     wrap_sum,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 ADD_TO_TRIAL = "UPDATE trial SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 ADD_TO_STUDY = "UPDATE study SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"

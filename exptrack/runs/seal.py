@@ -7,11 +7,11 @@ notes and attributes may change, so they are not part of it. The sum of the run'
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Container, Mapping
 
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import SEAL_KIND, Rows, encode_rows, hash_row, sum_rows, wrap_sum
+from exptrack.digests import sha256
 from exptrack.metrics.series_seals import seal_series
 from exptrack.metrics.store import PointsChecksum
 from exptrack.records import RunStatus
@@ -75,7 +75,7 @@ def checksum_run(connection: Connection, run: int, written: WrittenRun | None = 
 
     Points are covered through the checksums of their series. What was just `written` is not read back.
     """
-    digest = hashlib.sha256()
+    digest = sha256()
     known = {} if written is None else written.lines
     for rows in SEALED:
         line = known.get(rows.kind)

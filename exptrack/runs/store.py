@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import PurePath
-from typing import Any, NamedTuple
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
@@ -30,7 +28,8 @@ from exptrack.database.row_sums import hash_encoded, hash_row
 from exptrack.errors import ExternalIdError, InvalidValueError
 from exptrack.hashed_lists import encode_list
 from exptrack.known_secrets import mask_secrets
-from exptrack.plain import is_mapping, read_elements, read_items, read_path
+from exptrack.named_tuples import NamedTuple
+from exptrack.plain import is_mapping, is_path, read_elements, read_items, read_path
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.identity import compute_fingerprint
@@ -46,6 +45,11 @@ from exptrack.runs.row_sums import (
 )
 from exptrack.times import utc_text
 from exptrack.validation import check_name, check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 INSERT_RUN = """
 INSERT INTO run
@@ -262,7 +266,7 @@ def check_data(data: object) -> dict[str, str]:
 
 
 def _read_reference(reference: object) -> object:
-    return read_path(reference, "data reference") if isinstance(reference, PurePath) else reference
+    return read_path(reference, "data reference") if is_path(reference) else reference
 
 
 def check_note(text: object) -> str:

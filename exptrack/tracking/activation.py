@@ -12,7 +12,11 @@ from contextvars import ContextVar
 
 from exptrack.errors import RunNotFoundError
 from exptrack.records import RunStatus
-from exptrack.tracking.heartbeat import LIVE, LiveRun
+from exptrack.tracking.heartbeat import LIVE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from exptrack.tracking.heartbeat import LiveRun
 
 _entered: ContextVar[tuple[LiveRun, ...]] = ContextVar("exptrack_entered_runs", default=())
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias
 
 from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment, hide_arguments
@@ -26,7 +25,6 @@ from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError, RunBusyError, RunNotFoundError
 from exptrack.metrics.journal_users import hold_journal
-from exptrack.metrics.recovery import recover
 from exptrack.plain import short_repr
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import RunStatus
@@ -54,8 +52,13 @@ from exptrack.tracking.ending import watch_exits
 from exptrack.tracking.run import BEAT, RUN_STATE, Run
 from exptrack.validation import check_choice, check_flag, check_step
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Concatenate, ParamSpec, TypeAlias
+
     from exptrack.tracking.kept_code import KeptFiles
+
+    _P = ParamSpec("_P")
 
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
@@ -72,7 +75,6 @@ ON_ERROR = ("raise", "warn")
 KEEP_CODE_VARIABLE = "EXPTRACK_KEEP_CODE"
 LONG_AGO_MS = 1000  # a run that began earlier is heard of at once, not at its first heartbeat
 
-_P = ParamSpec("_P")
 _Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
 
 
@@ -425,7 +427,7 @@ def open_run(connection: Connection, run: int, kind: type[Run] = Run) -> Run:
     """Return a handle that does not own its run: the run has ended, or another process writes it."""
     row = connection.one(RUN_STATE, (run,))
     if row is None:
-        raise RunNotFoundError(str(run), str(connection.path))
+        raise RunNotFoundError(str(run), connection.file)
     return kind(connection, run, row["run_id"], moment(row["started_at"]), read_exp_config(connection, run))
 
 
@@ -436,6 +438,7 @@ def recover_journals(
 
     `declared_dead` is asked about each process that cannot be seen from here.
     """
+    from exptrack.metrics.recovery import recover
 
     return recover(connection, partial(reseal_run, connection), declared_dead)
 

@@ -118,7 +118,7 @@ def test_a_later_migration_keeps_what_was_there(tmp_path: Path, monkeypatch: pyt
 
 
 def test_current_sql_is_the_schema_of_a_new_archive(tmp_path: Path) -> None:
-    current = (migrations.schema_folder() / "current.sql").read_text(encoding="utf-8")
+    current = Path(migrations.schema_folder(), "current.sql").read_text(encoding="utf-8")
     with Archive(tmp_path / "lab.db") as archive:
         assert migrations.schema_text(archive._connection) == current
 

@@ -19,7 +19,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -38,9 +38,10 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
-from exptrack.metrics.columns import split_by_series, view_words
+from exptrack.metrics.columns import read_slots
+from exptrack.metrics.insertion import pays_in_bulk
 from exptrack.metrics.journal import Journal, Waiting
-from exptrack.metrics.journal_file import FileState
+from exptrack.metrics.journal_file import SLOT, FileState
 from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points, lift_seals_of_series
@@ -304,7 +305,8 @@ class Writer:
 
     def _store(self, waiting: Waiting) -> RunNotFoundError | None:
         connection = self.connection
-        with connection.transaction():
+        many = pays_in_bulk(len(waiting.slots) // SLOT)
+        with connection.in_bulk() if many else nullcontext(), connection.transaction():
             drained_in_file = read_drained(connection, self.journal.key)
             if drained_in_file is None:
                 warn(
@@ -349,13 +351,9 @@ class Writer:
         return RunNotFoundError(next(iter(missing.values())), str(connection.path)) if missing else None
 
     def _batches(self, slots: bytes) -> Iterator[tuple[LoggedSeries, NewPoints]]:
-        part = view_words(slots)
-        integers, floats = part.cast("q"), part.cast("d")
-        indexes, steps = integers[1::6].tolist(), integers[2::6].tolist()
-        times_ms, values = floats[3::6].tolist(), floats[4::6].tolist()
-        for index, take in split_by_series(indexes):
+        for index, steps, times_ms, values, words in read_slots(slots):
             series = self.by_index[index]
-            yield series, NewPoints(series.stored, take(steps), list(map(int, take(times_ms))), take(values))
+            yield series, NewPoints(series.stored, steps, times_ms, values, words)
 
 
 def _admit_points(connection: Connection, run: int, run_id: str) -> bool:

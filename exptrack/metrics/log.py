@@ -191,7 +191,12 @@ class MetricLog:
         journal = self._journal
         if type(values) is dict and journal.mark and time is None and (step is None or type(step) is int):
             numbers = list(values.values())
-            if set(map(type, numbers)) == _ONLY_FLOATS:
+            if len(numbers) == 1 and type(numbers[0]) is float:
+                (name,) = values
+                if type(name) is str:
+                    MetricLog.log_metric(self, name, numbers[0], step)  # which takes a third of the time
+                    return
+            elif set(map(type, numbers)) == _ONLY_FLOATS:
                 try:
                     with journal.lock:
                         template = self._templates.get(tuple(values))

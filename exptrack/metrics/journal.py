@@ -15,12 +15,9 @@ Invariants:
   others, and the rest of a file that was cut still names its series.
 - `kept` holds all undrained records in memory. The archive gets them from there, and so does a file that
   another program has cut, replaced or deleted. Nothing is read back from the file.
-- Space is reserved only when a record's bytes and check are ready. Neither a signal handler nor another thread
-  can run between the reservation and the write: CPython lets them run after calls and at backward jumps, and
-  there is neither. So a handler that logs loses nothing.
-- All writing happens under `lock`, except for the records of ``log_metric``. Such a record goes up to `limit`
-  only, and only if `at` and the epoch of its series are still those that it was made for. So whoever holds the
-  lock keeps all others from writing by setting `limit` to 0, see :meth:`Journal.shut`.
+- All writing happens under `lock`. Space is reserved only when a record's bytes and check are ready. No signal
+  handler can run between the reservation and the write: CPython runs handlers after calls and at backward
+  jumps, and there is neither. So a handler that logs loses nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +26,6 @@ import mmap
 import os
 import random
 import struct
-import sys
 import threading
 import zlib
 from collections import deque
@@ -70,14 +66,6 @@ IS_DEFINITION, MASK = 1 << 63, 0xFFFFFFFF
 SINGLE = struct.Struct("<40sQ")
 CHECK = struct.Struct("<Q")
 NO_CHECK = bytes(CHECK.size)
-# Python 3.13 and later may be built without it.
-HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
-_NO_MARK: object = False
-
-
-def is_traced() -> bool:
-    """Return whether a debugger, for example, looks at each line that this thread runs."""
-    return sys.gettrace() is not None
 
 
 def seed_of(epoch: int, nonce: int) -> int:
@@ -153,7 +141,7 @@ class Journal:
         name = f"{place.name}.{owner.host_id[:8]}-{owner.pid}-{header.key}{SUFFIX}"
         self.lock = threading.RLock()
         self.wake, self.begun, self.batch_ready = Signal(), Signal(), Signal()
-        self.mark = self._mark = _NO_MARK  # until the first point, see `begin_mark`
+        self.mark: object = False  # until the first point, see `begin_mark`
         self.file = JournalFile(place.parent / name, header)
         self.family = Family(self.file.path)
         self.map: mmap.mmap | None = self.file.map
@@ -204,16 +192,8 @@ class Journal:
                 return
 
     def begin_mark(self) -> None:
-        """Let :attr:`mark` tell from now on whether C code has forked this process.
-
-        It is false while others may run in the middle of writing a record: without the GIL, and in a thread
-        with a trace function, which is called between two lines.
-        """
-        if HAS_GIL and not is_traced():
-            self._mark = self._mark or make_fork_mark()
-            self.mark = self._mark
-        else:
-            self.mark = False
+        """Let :attr:`mark` tell from now on whether C code has forked this process."""
+        self.mark = self.mark or make_fork_mark()
 
     def prefault(self, count: int) -> bool:
         """Make the next `count` bytes cheap to write. Return True while there are more."""
@@ -353,7 +333,6 @@ class Journal:
 
         In that case the next record wakes the writer thread.
         """
-        self.shut()
         address = max(address, self.drained)  # another process may have stored more than the caller knew
         while len(self._epochs) > 1 and address >= self._epochs[0].base + self._epochs[0].end:
             self._free()
@@ -379,10 +358,6 @@ class Journal:
             return
         with suppress(OSError):  # then records cannot be written either, and that is told
             self.file.write(begin, bytes(SEGMENT_BYTES))
-
-    def shut(self) -> None:
-        """Let no record be written without the lock, until room is opened or the next record written."""
-        self.limit = 0
 
     def nudge(self) -> None:
         """Make the next logging call go through :meth:`make_room`."""
@@ -434,12 +409,11 @@ class Journal:
         """
         if self.map is None or not self.file.is_cut():
             return False
-        with self.lock:
-            try:
-                self.file.lengthen()
-            except (OSError, ArchiveFullError):
-                return False  # without room for the file the store cannot succeed
-            self._write_again(FileState.CUT if self.file.state() is not FileState.GONE else FileState.GONE)
+        try:
+            self.file.lengthen()
+        except (OSError, ArchiveFullError):
+            return False  # without room for the file the store cannot succeed
+        self._write_again(FileState.CUT if self.file.state() is not FileState.GONE else FileState.GONE)
         return True
 
     def mend(self, state: FileState) -> None:

@@ -12,18 +12,16 @@ Invariants:
 ``log_metric`` and ``log`` repeat the writing of a record instead of calling it: one scalar takes 0.7 µs, and
 each further method call would add a tenth. Only floats under known names take this fast path. All other
 values go through ``_log_slowly``, which writes the same bytes.
-
-``log_metric`` takes no lock, which would be a fifth of its time. It makes its record ready, and writes it only
-if nothing has changed meanwhile; see ``journal``.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from exptrack.capture.redaction import remove_secrets_of_name
@@ -43,7 +41,6 @@ from exptrack.errors import (
 from exptrack.metrics.given import Columns, flatten_values, read_columns
 from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal, JournalParts
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
-from exptrack.metrics.record_template import RecordTemplate
 from exptrack.metrics.store import NewPoints, PointsChecksum, SeriesRow, append_points, find_top_step
 from exptrack.metrics.writer import (
     LeftByParent,
@@ -92,6 +89,32 @@ class _NoJournal:
 _NO_JOURNAL: JournalParts = _NoJournal()
 
 
+class _RecordTemplate:
+    """A journal record for one tuple of metric names, packed once and filled in by each call.
+
+    `flat` holds the six fields of each slot in turn, without the last check; `pack` turns them into bytes. A
+    template is valid for one epoch of the journal: the next epoch has to define its series again.
+    """
+
+    __slots__ = ("epoch", "flat", "pack", "series", "slots")
+
+    def __init__(self, series: list[LoggedSeries], epoch: int) -> None:
+        count = len(series)
+        self.series = series
+        self.epoch = epoch
+        self.slots = count
+        self.pack = _compile_pack(count)
+        self.flat: list[Any] = [field for one in series for field in (0, one.index, 0, 0.0, 0.0, 0)][:-1]
+        if count > 1:
+            self.flat[5] = count << 32  # the upper half of the first slot's check counts the record's slots
+
+
+@cache
+def _compile_pack(slots: int) -> Callable[..., bytes]:
+    """Return the function that packs a record of this many slots: all its bytes but the check at its end."""
+    return struct.Struct("<" + "QQqddQ" * (slots - 1) + "QQqdd").pack
+
+
 def _can_be_looked_up(name: object) -> bool:
     try:
         hash(name)
@@ -120,7 +143,7 @@ class MetricLog:
         self._series: dict[str, LoggedSeries] = {}
         # The series that some epoch of the journal has defined, and the templates made of them.
         self._fast: dict[str, LoggedSeries] = {}
-        self._templates: dict[tuple[str, ...], RecordTemplate] = {}
+        self._templates: dict[tuple[str, ...], _RecordTemplate] = {}
         self._passed_over: set[str] = set()  # the metrics of which it was said that a value is None
 
     def log_metric(
@@ -153,20 +176,23 @@ class MetricLog:
         journal = self._journal
         if type(value) is float and journal.mark and time is None and (step is None or type(step) is int):
             try:
-                series = self._fast[name]
-                chosen = series.next if step is None else step
-                start = journal.at
-                end = start + 1
-                body = _pack_point(start, series.index, chosen, (read_clock(CLOCK) - self._zero) * 1e3, value)
-                check = _crc(body, journal.seed)
-                # Another thread or a signal handler may have logged until here; up to the write none can.
-                if end <= journal.limit and journal.at == start and journal.epoch == series.epoch:
-                    journal.at = end
-                    if chosen >= series.next:
-                        series.next = chosen + 1
-                    journal.kept[start] = body
-                    _put_single(journal.map, start * 48, body, check)  # type: ignore[arg-type]  # limit is 0 without a map
-                    return
+                with journal.lock:
+                    series = self._fast[name]
+                    chosen = series.next if step is None else step
+                    start = journal.at
+                    end = start + 1
+                    body = _pack_point(
+                        start, series.index, chosen, (read_clock(CLOCK) - self._zero) * 1e3, value
+                    )
+                    check = _crc(body, journal.seed)
+                    # A signal handler may have logged until here. From here to the write none can run.
+                    if end <= journal.limit and journal.at == start and journal.epoch == series.epoch:
+                        journal.at = end
+                        if chosen >= series.next:
+                            series.next = chosen + 1
+                        journal.kept[start] = body
+                        _put_single(journal.map, start * 48, body, check)  # type: ignore[arg-type]  # limit is 0 without a map
+                        return
             except (KeyError, TypeError, struct.error):
                 pass  # a new name, or a value that _log_slowly refuses with a message
             except Exception:
@@ -338,7 +364,7 @@ class MetricLog:
         writer.raise_if_lost()
 
     def _write_record(
-        self, template: RecordTemplate, numbers: list[Any], step: int | None, time_ms: float
+        self, template: _RecordTemplate, numbers: list[Any], step: int | None, time_ms: float
     ) -> bool:
         """Write one record and return True, or return False if it does not fit. The caller holds the lock."""
         journal = self._journal
@@ -356,18 +382,13 @@ class MetricLog:
         mapped = journal.map
         if mapped is None:
             journal.write(start, body + CHECK.pack(check))
-        begin, last = start * SLOT, end * SLOT - 8
-        # Another thread or a signal handler may have logged until here. From here to the write none can run.
+        # A signal handler may have logged until here. From here to the write none can run.
         if end > journal.room or journal.at != start or journal.epoch != template.epoch:
             return False
         if journal.map is not mapped:
             return False
         journal.at = end
-        journal.limit = 0  # until the next steps are noted
         journal.kept[start] = body
-        if mapped is not None:
-            mapped[begin:last] = body
-            _put_check(mapped, last, check)
         if step is None:
             for one in series:
                 one.next += 1
@@ -376,11 +397,13 @@ class MetricLog:
             for one in series:
                 if one.next < step:
                     one.next = step
-        if journal.map is not None:
-            journal.limit = journal.room
+        if mapped is not None:
+            begin, last = start * SLOT, end * SLOT - 8
+            mapped[begin:last] = body
+            _put_check(mapped, last, check)
         return True
 
-    def _template(self, writer: Writer, names: tuple[str, ...], step: int | None) -> RecordTemplate | None:
+    def _template(self, writer: Writer, names: tuple[str, ...], step: int | None) -> _RecordTemplate | None:
         """Return the template for these names; None when this epoch has no room for their definitions."""
         epoch = writer.journal.epoch
         template = self._templates.get(names)
@@ -391,7 +414,7 @@ class MetricLog:
                 return None
             if len(self._templates) >= MAX_TEMPLATES:
                 self._templates.clear()
-            template = self._templates[names] = RecordTemplate(series, epoch)
+            template = self._templates[names] = _RecordTemplate(series, epoch)
         return template
 
     def _define(self, writer: Writer, name: str, step: int | None) -> LoggedSeries | None:
@@ -434,10 +457,8 @@ class MetricLog:
         if writer.trouble is not None or not writer.drain_if_possible():
             return  # the names take memory for longer
         with writer.journal.lock:
-            writer.journal.shut()
             if not writer.journal.count_waiting():
                 for known in self._series.values():
-                    known.epoch = -1
                     writer.by_index.pop(known.index, None)
                 self._series, self._fast, self._templates = {}, {}, {}
 
@@ -476,9 +497,8 @@ class MetricLog:
         live = self._live_handle()
         with live._journal.lock:
             known = live._series.get(name)
-            # Without a call in between: log_metric() in another thread may move the step too.
-            if known is not None and known.next < following:
-                known.next = following
+            if known is not None:
+                known.next = max(known.next, following)
 
     def _live_handle(self) -> MetricLog:
         """Return the handle of this process that logs the run through a journal, or this handle."""
@@ -540,11 +560,9 @@ class MetricLog:
         return release_writer(self._connection, self)
 
     def _lose_journal(self) -> None:
-        """Make every call a commit from now on, also one whose record is ready in another thread."""
+        """Make every call a commit from now on."""
         self._journal, self._writer = _NO_JOURNAL, None
         self._fast, self._templates = {}, {}
-        for known in list(self._series.values()):
-            known.epoch = -1
 
     def _become_child(self, journal: Journal) -> None:
         """In a forked child: lose the journal, which is the parent's."""

@@ -346,11 +346,8 @@ class Writer:
         with self.journal.lock:
             for series in drained:
                 # A forked child may have logged steps that this process has not counted.
-                summary = series.stored.summary
-                following = 0 if summary is None else summary.top_step + 1
-                # Without a call in between: log_metric() in another thread may move the step too.
-                if series.next < following:
-                    series.next = following
+                if series.stored.summary is not None:
+                    series.next = max(series.next, series.stored.summary.top_step + 1)
         return RunNotFoundError(next(iter(missing.values())), str(connection.path)) if missing else None
 
     def _batches(self, slots: bytes) -> Iterator[tuple[LoggedSeries, NewPoints]]:

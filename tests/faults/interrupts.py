@@ -10,7 +10,6 @@ from types import FrameType
 from typing import Any
 
 import exptrack
-from exptrack.metrics import journal
 
 PACKAGE = os.path.dirname(os.path.abspath(exptrack.__file__)) + os.sep
 # CPython runs signal handlers at the end of these, so an interrupt is raised at the opcode that follows one.
@@ -47,9 +46,7 @@ def interrupt_at(place: int, call: Callable[[], Any]) -> bool:
         frame.f_trace_opcodes = True
         return trace_opcodes
 
-    before, is_traced = sys.gettrace(), journal.is_traced
-    # A signal comes between two lines only after a call, so this is no run under a debugger.
-    journal.is_traced = lambda: False
+    before = sys.gettrace()
     sys._getframe().f_trace_opcodes = True  # Python 3.12 asks in settrace() whether any frame does
     sys.settrace(trace)
     try:
@@ -58,5 +55,4 @@ def interrupt_at(place: int, call: Callable[[], Any]) -> bool:
         assert raised
     finally:
         sys.settrace(before)
-        journal.is_traced = is_traced
     return raised

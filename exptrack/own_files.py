@@ -275,3 +275,11 @@ def _identify(path: str | Path) -> _FileId | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino) if status.st_ino else None
+
+
+def is_one_file(one: str, other: str) -> bool:
+    """Whether two paths lead to one file that exists."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False

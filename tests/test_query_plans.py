@@ -15,6 +15,7 @@ import pytest
 import exptrack
 from benchmarks.make_archive import make_records
 from exptrack import Archive, RecordedRun
+from exptrack.database.point_image import MAKE_TABLE
 from exptrack.query import run_sets
 from exptrack.query.asked import SelectedRun
 from exptrack.query.compiler import Compiler, Fragment
@@ -58,6 +59,7 @@ ALLOWED = {
     "field_summary.METRIC_FIELDS": "a row for each metric is the question",
     "groups.GROUP_ATTRIBUTES": "every group is the question",
     "groups.LIST_GROUPS": "every group is the question",
+    "insertion.TAKE_POINTS": "every point of the image is to be inserted",
     "layout.TREES": "every table is the question",
     "media.ALL_NAMES": "a row for each name, up to a limit; it goes from name to name along an index",
     "merge.FORKS": "every fork is the question, once files differ",
@@ -127,7 +129,7 @@ MEMBER = f" AND {IS_MEMBER.format(id='v.run').replace('?', ':members')}"
 TEMPLATES: dict[str, dict[str, str]] = {
     "field_sql.RUNS_OF_MAPS": {"test": "w.value = ?"},
     "left_out.NOT_FINITE": {"value": "s.last_value"},
-    "metrics.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
+    "insertion.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
     "metrics.SAVE_SERIES": {"rows": f"({', '.join('?' * 19)})"},
     "field_summary.CONFIG_FIELDS": {"kept": f" AND v.run NOT IN ({TRASHED})"},
     "field_summary.ATTR_FIELDS": {"keys": "SELECT 'a' AS key", "kept": f" AND v.run NOT IN ({TRASHED})"},
@@ -227,6 +229,9 @@ def scans(archive: Archive, sql: str, values: Any) -> list[str]:
     with archive._connection.apart() as raw:
         # Merging reads another file by this name.
         raw.execute("ATTACH ? AS source", (archive.path,))
+        # A large drain reads an image of its points by this one.
+        raw.execute("ATTACH ':memory:' AS batch")
+        raw.execute(MAKE_TABLE.replace("point", "batch.point", 1))
         steps = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
     return [step for step in steps if step.startswith("SCAN") and not HARMLESS.match(step)]
 

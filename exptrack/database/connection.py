@@ -32,7 +32,7 @@ from exptrack.database.checkpoint_warning import warn_of_checkpoint, warn_of_lon
 from exptrack.database.descriptors import open_numbers
 from exptrack.database.failures import primary_code
 from exptrack.database.frozen import run_unchanged
-from exptrack.database.handle import Handle
+from exptrack.database.handle import Bulk, Handle, outcome
 from exptrack.database.hold import begin_alone
 from exptrack.database.opened_file import READING, SECTION
 from exptrack.database.rest import Resting
@@ -64,6 +64,7 @@ CHECKPOINT_COMMITS = 64
 CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
 VACUUM_PAGES = 8192  # freed in one transaction
 ATTACH = "ATTACH ? AS source"
+IMAGE = "batch"  # the name of the schema that holds rows to be inserted
 ATTEMPTS = 5  # to run a section while something else drops its lock
 
 
@@ -333,6 +334,52 @@ class Connection(Resting):
                 if handle.raw is raw:
                     raw.execute("PRAGMA foreign_keys = ON")
                     raw.execute("DETACH source")
+
+    @contextmanager
+    def in_bulk(self) -> Iterator[None]:
+        """Check no foreign keys in the block, and let it call :meth:`take_image`.
+
+        Call it in a section, outside of a transaction. The caller has made sure of all that its rows refer to.
+        """
+        self._require_inside("in_bulk")
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            self._run_statement(handle, lambda: raw.execute("PRAGMA foreign_keys = OFF"))
+            handle.bulk = Bulk.BEGUN
+            try:
+                yield
+            finally:
+                # A connection that was lost meanwhile has dropped both.
+                if handle.raw is raw:
+                    try:
+                        raw.execute("PRAGMA foreign_keys = ON")
+                        if handle.bulk is Bulk.HAS_IMAGE:
+                            raw.execute(f"DETACH {IMAGE}")
+                        handle.bulk = Bulk.NONE
+                    except BaseException:
+                        handle.close()  # the next statement opens a connection as it has to be
+                        raise
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether the caller is in a block of :meth:`in_bulk`."""
+        handle: Handle | None = getattr(self._local, "handle", None)
+        return handle is not None and handle.bulk is not Bulk.NONE
+
+    def take_image(self, image: bytes | bytearray, sql: str) -> None:
+        """Run a statement that reads a database given as bytes: the schema ``batch``.
+
+        Call it in a transaction inside :meth:`in_bulk`.
+        """
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            if handle.bulk is not Bulk.HAS_IMAGE:
+                self._run_statement(handle, lambda: raw.execute(f"ATTACH ':memory:' AS {IMAGE}"))
+                handle.bulk = Bulk.HAS_IMAGE
+            self._run_statement(handle, lambda: raw.deserialize(image, name=IMAGE))
+            self._run_statement(handle, lambda: outcome(raw.execute(sql)))
 
     # Checkpoints
 

@@ -16,7 +16,6 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import eq
 
 from exptrack.database.connection import Connection, Parameters
 from exptrack.digests import sha256
@@ -35,6 +34,7 @@ STEP, SEQ, TIME, VALUE = 0x9E3779B97F4A7C15, 0x3243F6A8885A308D, 0x313198A2E0370
 ADD_TO_RUN = "UPDATE run SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 SEAL_KIND, METRIC_KIND = "run_seal", "metric"
 _HALF, _WHOLE = 1 << 63, 1 << 64
+_NEGATIVE_ZERO = array("d", [-0.0]).tobytes()
 
 
 class Rows(NamedTuple):
@@ -98,10 +98,16 @@ def sum_points(
 
     A value enters by the bits of its double, as a signed integer; every NaN by the same bits.
     """
-    if 0.0 in values or not all(map(eq, values, values)):
-        values = [math.nan if value != value else value + 0.0 for value in values]
-    doubles = array("d", values)
+    doubles = pack_values(array("d", values))
     return sum_columns(steps, seqs, times_ms, memoryview(doubles).cast("B").cast("q"))
+
+
+def pack_values(values: array[float]) -> array[float]:
+    """Return values as SQLite has them: one NaN, and 0.0 for -0.0. The same array if they are so."""
+    # A NaN, or infinities of both signs, make the sum NaN. Zeros side by side may look like -0.0.
+    if math.isnan(sum(values)) or _NEGATIVE_ZERO in memoryview(values).tobytes():
+        return array("d", [math.nan if value != value else value + 0.0 for value in values])
+    return values
 
 
 def sum_columns(

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from exptrack.database.connection import Connection
 from exptrack.metrics.journal import Journal
-from exptrack.metrics.writer import _WRITERS, Writer, is_same_file, open_writer, release_writer
+from exptrack.metrics.writer import _WRITERS, Writer, open_writer, release_writer
+from exptrack.own_files import is_one_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def find_user(connection: Connection, run: int, run_id: str) -> WriterUser | Non
 
 def _is_of_file(writer: Writer, connection: Connection) -> bool:
     """Whether a writer writes the file of a connection: a copy of an archive has the same runs."""
-    return writer.connection is connection or is_same_file(writer.connection.file, connection.file)
+    return writer.connection is connection or is_one_file(writer.connection.file, connection.file)
 
 
 @contextmanager

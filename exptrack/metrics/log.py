@@ -20,7 +20,6 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.database import forks
@@ -39,6 +38,7 @@ from exptrack.errors import (
 from exptrack.metrics.journal import CHECK, NO_JOURNAL, POINT, SINGLE, Journal
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
 from exptrack.metrics.journal_users import find_user
+from exptrack.metrics.record_template import RecordTemplate
 from exptrack.metrics.store import (
     NewPoints,
     PointsChecksum,
@@ -70,32 +70,6 @@ _ONLY_FLOATS = {float}
 _NUMBERS = frozenset({float, int, bool})
 
 
-class _RecordTemplate:
-    """A journal record for one tuple of metric names, packed once and filled in by each call.
-
-    `flat` holds the six fields of each slot in turn, without the last check; `pack` turns them into bytes. A
-    template is valid for one epoch of the journal: the next epoch has to define its series again.
-    """
-
-    __slots__ = ("epoch", "flat", "pack", "series", "slots")
-
-    def __init__(self, series: list[LoggedSeries], epoch: int) -> None:
-        count = len(series)
-        self.series = series
-        self.epoch = epoch
-        self.slots = count
-        self.pack = _compile_pack(count)
-        self.flat: list[Any] = [field for one in series for field in (0, one.index, 0, 0.0, 0.0, 0)][:-1]
-        if count > 1:
-            self.flat[5] = count << 32  # the upper half of the first slot's check counts the record's slots
-
-
-@cache
-def _compile_pack(slots: int) -> Callable[..., bytes]:
-    """Return the function that packs a record of this many slots: all its bytes but the check at its end."""
-    return struct.Struct("<" + "QQqddQ" * (slots - 1) + "QQqdd").pack
-
-
 def _can_be_looked_up(name: object) -> bool:
     try:
         hash(name)
@@ -124,7 +98,7 @@ class MetricLog:
         self._series: dict[str, LoggedSeries] = {}
         # The series that some epoch of the journal has defined, and the templates made of them.
         self._fast: dict[str, LoggedSeries] = {}
-        self._templates: dict[tuple[str, ...], _RecordTemplate] = {}
+        self._templates: dict[tuple[str, ...], RecordTemplate] = {}
         self._passed_over: set[str] = set()  # the metrics of which it was said that a value is None
 
     def log_metric(
@@ -198,7 +172,12 @@ class MetricLog:
         journal = self._journal
         if type(values) is dict and journal.mark and time is None and (step is None or type(step) is int):
             numbers = list(values.values())
-            if set(map(type, numbers)) == _ONLY_FLOATS:
+            if len(numbers) == 1 and type(numbers[0]) is float:
+                (name,) = values
+                if type(name) is str:
+                    MetricLog.log_metric(self, name, numbers[0], step)  # which takes a third of the time
+                    return
+            elif set(map(type, numbers)) == _ONLY_FLOATS:
                 try:
                     with journal.lock:
                         template = self._templates.get(tuple(values))
@@ -344,7 +323,7 @@ class MetricLog:
         writer.raise_if_lost()
 
     def _write_record(
-        self, template: _RecordTemplate, numbers: list[Any], step: int | None, time_ms: float
+        self, template: RecordTemplate, numbers: list[Any], step: int | None, time_ms: float
     ) -> bool:
         """Write one record and return True, or return False if it does not fit. The caller holds the lock."""
         journal = self._journal
@@ -383,7 +362,7 @@ class MetricLog:
             _put_check(mapped, last, check)
         return True
 
-    def _template(self, writer: Writer, names: tuple[str, ...], step: int | None) -> _RecordTemplate | None:
+    def _template(self, writer: Writer, names: tuple[str, ...], step: int | None) -> RecordTemplate | None:
         """Return the template for these names; None when this epoch has no room for their definitions."""
         epoch = writer.journal.epoch
         template = self._templates.get(names)
@@ -397,7 +376,7 @@ class MetricLog:
                 return None
             if len(self._templates) >= MAX_TEMPLATES:
                 self._templates.clear()
-            template = self._templates[names] = _RecordTemplate(series, epoch)
+            template = self._templates[names] = RecordTemplate(series, epoch)
         return template
 
     def _define(self, writer: Writer, name: str, step: int | None, top: int | None) -> LoggedSeries | None:

@@ -19,19 +19,23 @@ import zlib
 from array import array
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import groupby, islice
-from operator import eq, lt
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
+from exptrack.database.point_image import Part
 from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
+from exptrack.metrics.columns import PointWords, pack_points
+from exptrack.metrics.insertion import insert_points, insert_repetitions, insert_rows
 from exptrack.metrics.summary import Summary
 from exptrack.named_tuples import NamedTuple
 from exptrack.records import REWOUND, MetricPoint, MetricSummary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.metrics.level_builder import LevelBuilder
 
 # Of `n`, a metric: it is not one that holds what a rewinding of its run has hidden.
@@ -66,10 +70,6 @@ COUNTS = """
 SELECT group_concat(id || ' ' || count) FROM metric_series WHERE id IN (SELECT value FROM json_each(?))
 """
 NEXT_SEQ = "SELECT coalesce(max(seq) + 1, 0) FROM metric_point WHERE series = ? AND step = ?"
-INSERT_POINTS = """
-INSERT INTO metric_point (series, step, seq, time_ms, value)
-SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
-"""
 TOP_STEP = """
 SELECT s.top_step FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
@@ -110,18 +110,22 @@ SAVE_SUM = "UPDATE metric_series SET rows_sum = ? WHERE id = ?"
 CHECKSUM_BATCH = 4096  # points read at a time
 COLLECTED_FROM = 1024  # points on: the buckets of a level are collected
 BLOCK_POINTS = 1024  # that have a checksum of their own
-ROWS_AT_ONCE = (1, 4, 16, 64, 256, 1024)
-MAX_PARAMETERS = 32_766  # of one statement; SQLite's own default
+CRC_POINTS = 512  # of a column that enter its checksum at once
 _FOUR_PARTS = struct.Struct("<IIII")
 
 
 class NewPoints(NamedTuple):
-    """Points of one series to be stored, in the order of logging: columns of one length."""
+    """Points of one series to be stored, in the order of logging: columns of one length.
+
+    `words` are the same columns, if the caller has their bytes. Lists that several series share are looked
+    through once.
+    """
 
     series: SeriesRow
     steps: list[int]
     times_ms: list[int]
     values: list[float]
+    words: PointWords | None = None
 
 
 class Block(NamedTuple):
@@ -170,47 +174,55 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
     pending = list(batches)
     _forget_outdated(connection, [batch.series for batch in pending])
     _begin_new(connection, [batch.series for batch in pending])
-    ids: list[int] = []
-    steps: list[int] = []
-    times_ms: list[int] = []
-    values: list[float] = []
-    tops: list[int | None] = []
-    fresh: list[bool] = []  # by batch: whether its steps rise from beyond the largest, so that none can repeat
+    added: list[_Added] = []
     known: dict[int, SeriesRow] = {}
-    for series, new_steps, new_times, new_values in pending:
+    rising: tuple[list[int] | None, bool] = None, False
+    for series, steps, times_ms, values, given in pending:
+        words = given or pack_points(steps, times_ms, values)
         top = _read_top_step(connection, series)
-        beyond = (top is None or new_steps[0] > top) and _is_rising(new_steps)
+        if rising[0] is not steps:
+            rising = steps, _is_rising(steps)
+        beyond = (top is None or steps[0] > top) and rising[1]
         extremes = None
         if not beyond:
             series.checksum = None
         elif series.checksum is not None:
-            extremes = series.checksum.add(new_steps, None, new_times, new_values)
-        known[_extend_summary(connection, series, new_steps, new_times, new_values, extremes)] = series
-        series.points_sum += sum_points(new_steps, None, new_times, new_values)
-        tops.append(top)
-        fresh.append(beyond)
+            extremes = series.checksum.add_words(words, None, times_ms)
+        known[_extend_summary(connection, series, steps, times_ms, values, extremes)] = series
+        series.points_sum += words.sum()
+        added.append(_Added(series, words, top, beyond))
     # The series come before the points, which refer to them.
     saved = [_series_row(series) for series in known.values()]
     columns: list[Sequence[object]] = [list(column) for column in zip(*saved, strict=True)]
-    _insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 19)})", columns)
-    for (series, new_steps, new_times, new_values), top, beyond in zip(pending, tops, fresh, strict=True):
+    insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 19)})", columns)
+    fresh: list[Part] = []
+    ids: set[int] = set()
+    for series, words, top, beyond in added:
         assert series.id is not None
         if beyond:
-            ids += [series.id] * len(new_steps)
-            steps += new_steps
-            times_ms += new_times
-            values += new_values
-        else:
+            fresh.append(Part(series.id, *words))
+            ids.add(series.id)
+            continue
+        if series.id in ids:
             # An earlier batch of this series must be in the file before the repetitions are counted.
-            _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
-            ids, steps, times_ms, values = [], [], [], []
-            seqs = _count_repetitions(connection, series.id, new_steps, top)
-            columns = [[series.id] * len(seqs), new_steps, seqs, new_times, new_values]
-            _insert_rows(connection, INSERT_POINTS, "(?, ?, ?, ?, ?)", columns)
-            if any(seqs):
-                series.points_sum += sum_points((), seqs, (), ())
-                connection.execute(SAVE_SUM, (_series_row(series)[-1], series.id))
-    _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
+            insert_points(connection, fresh)
+            fresh.clear()
+            ids.clear()
+        seqs = _count_repetitions(connection, series.id, words.steps, top)
+        insert_repetitions(connection, series.id, words, seqs)
+        if any(seqs):
+            series.points_sum += sum_points((), seqs, (), ())
+            connection.execute(SAVE_SUM, (_series_row(series)[-1], series.id))
+    insert_points(connection, fresh)
+
+
+class _Added(NamedTuple):
+    """Points that the summary of their series has: `beyond` its largest step `top`, so that none can repeat."""
+
+    series: SeriesRow
+    words: PointWords
+    top: int | None
+    beyond: bool
 
 
 def begin_series(
@@ -293,34 +305,12 @@ def hash_summary(series: int | None, run: int, name: str, numbers: Iterable[floa
     return hash_row("metric_series", (series, run, name, *stored))
 
 
-def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[object]]) -> None:
-    """Insert rows given as columns, up to 1024 in one statement.
-
-    SQLite then loops over the rows: that takes two thirds of the time of ``executemany``. It also releases the
-    GIL once a statement, not once a row; beside a busy thread, getting it back costs 5 ms each time. The last
-    statement is filled up with NULLs, which it skips. So there are few sizes, and all stay prepared.
-    """
-    width, count = len(columns), len(columns[0]) if columns else 0
-    sizes = [size for size in ROWS_AT_ONCE if size * width <= MAX_PARAMETERS]
-    for begin in range(0, count, sizes[-1]):
-        end = min(begin + sizes[-1], count)
-        size = next(size for size in sizes if size >= end - begin)
-        flat: list[object] = [None] * (width * size)
-        for place, column in enumerate(columns):
-            flat[place : width * (end - begin) : width] = column[begin:end]
-        connection.execute(_format_rows(sql, row, size), flat)
-
-
-@cache
-def _format_rows(sql: str, row: str, size: int) -> str:
-    return sql.format(rows=", ".join([row] * size))
-
-
 def _is_rising(steps: list[int]) -> bool:
-    return all(map(lt, steps, steps[1:]))
+    # Two thirds of the time that comparing each step with the next one takes.
+    return len(set(steps)) == len(steps) and steps == sorted(steps)
 
 
-def _count_repetitions(connection: Connection, series: int, steps: list[int], top: int | None) -> list[int]:
+def _count_repetitions(connection: Connection, series: int, steps: Iterable[int], top: int | None) -> list[int]:
     """Return how often each step was logged before. Only steps up to `top` can have been."""
     following: dict[int, int] = {}
     seqs = []
@@ -489,12 +479,22 @@ class PointsChecksum:
 
         Return the least and the greatest value if they were looked at for a level. NaN is none of them.
         """
-        if 0.0 in values or not all(map(eq, values, values)):
-            values = [math.nan if value != value else value + 0.0 for value in values]
-        extremes = self._collect(steps, times_ms, values) if self._collects else None
-        zeros_or_seqs = array("q", seqs or bytes(8 * len(steps)))
-        columns = (array("q", steps), zeros_or_seqs, array("q", times_ms), array("d", values))
+        return self.add_words(pack_points(steps, times_ms, values), seqs, times_ms)
+
+    def add_words(
+        self, words: PointWords, seqs: list[int] | None, times_ms: list[int]
+    ) -> tuple[float, float] | None:
+        """Add these points like :meth:`add`; `times_ms` has their times once more."""
+        steps = words.steps
+        extremes = self._collect(words, times_ms) if self._collects else None
+        columns: list[array[Any]] = [
+            words.steps,
+            array("q", seqs or bytes(8 * len(steps))),
+            words.times_ms,
+            words.values,
+        ]
         if sys.byteorder == "big":
+            columns = [column[:] for column in columns]
             for column in columns:
                 column.byteswap()
         views = [memoryview(column) for column in columns]
@@ -506,23 +506,25 @@ class PointsChecksum:
                 self._parts = [0, 0, 0, 0]
             end = min(len(steps), begin + BLOCK_POINTS - filled)
             for place, view in enumerate(views):
-                self._parts[place] = zlib.crc32(view[begin:end], self._parts[place])
+                # From 5 KB on, crc32() gives the GIL up; beside a busy thread, getting it back costs 5 ms.
+                for at in range(begin, end, CRC_POINTS):
+                    part = view[at : min(at + CRC_POINTS, end)]
+                    self._parts[place] = zlib.crc32(part, self._parts[place])
             self.count += end - begin
             begin = end
             if not self.count % BLOCK_POINTS:
                 self._blocks.append(self._last_block())
         return extremes
 
-    def _collect(
-        self, steps: list[int], times_ms: list[int], values: list[float]
-    ) -> tuple[float, float] | None:
+    def _collect(self, words: PointWords, times_ms: list[int]) -> tuple[float, float] | None:
+        steps = words.steps
         if self.built is None:
             if max(self.count, len(steps)) < COLLECTED_FROM:
                 return None  # most series stay short; the first points of a long one are read at its end
             from exptrack.metrics.level_builder import LevelBuilder
 
             self.built = LevelBuilder.begin(self.count, steps, times_ms)
-        return self.built.add(steps, times_ms, values)
+        return self.built.add(steps, times_ms, words.values.tolist())
 
     def _last_block(self) -> Block:
         return Block(*self._start, zlib.crc32(_FOUR_PARTS.pack(*self._parts)))

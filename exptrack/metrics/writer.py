@@ -23,6 +23,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -39,14 +40,16 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
-from exptrack.metrics.columns import split_by_series, view_words
+from exptrack.metrics.columns import read_slots
+from exptrack.metrics.insertion import pays_in_bulk
 from exptrack.metrics.journal import Journal, Waiting
-from exptrack.metrics.journal_file import FileState
+from exptrack.metrics.journal_file import SLOT, FileState
 from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.series_seals import admit_points
 from exptrack.metrics.store import NewPoints, append_points
 from exptrack.metrics.writer_users import LoggedSeries
+from exptrack.own_files import is_one_file
 from exptrack.threads import Worker
 
 TYPE_CHECKING = False
@@ -318,7 +321,8 @@ class Writer:
 
     def _store(self, waiting: Waiting) -> RunNotFoundError | None:
         connection = self.connection
-        with connection.transaction():
+        many = pays_in_bulk(len(waiting.slots) // SLOT)
+        with connection.in_bulk() if many else nullcontext(), connection.transaction():
             drained_in_file = read_drained(connection, self.journal.key)
             if drained_in_file is None:
                 warn(
@@ -363,13 +367,9 @@ class Writer:
         return RunNotFoundError(next(iter(missing.values())), connection.file) if missing else None
 
     def _batches(self, slots: bytes) -> Iterator[tuple[LoggedSeries, NewPoints]]:
-        part = view_words(slots)
-        integers, floats = part.cast("q"), part.cast("d")
-        indexes, steps = integers[1::6].tolist(), integers[2::6].tolist()
-        times_ms, values = floats[3::6].tolist(), floats[4::6].tolist()
-        for index, take in split_by_series(indexes):
+        for index, steps, times_ms, values, words in read_slots(slots):
             series = self.by_index[index]
-            yield series, NewPoints(series.stored, take(steps), list(map(int, take(times_ms))), take(values))
+            yield series, NewPoints(series.stored, steps, times_ms, values, words)
 
 
 def read_archive_identity(connection: Connection) -> str:
@@ -529,7 +529,7 @@ def drain_all(path: str | os.PathLike[str]) -> None:
     """
     place = os.fspath(path)
     for connection, writer in list(_WRITERS.items()):
-        if connection.file != place and not is_same_file(connection.file, place):
+        if connection.file != place and not is_one_file(connection.file, place):
             continue
         if connection.closed or connection.in_transaction or writer.idle_since is not None:
             continue
@@ -542,13 +542,6 @@ def drain_all(path: str | os.PathLike[str]) -> None:
             told, writer.readers_told = writer.readers_told or writer.has_warned, True
             if not told:
                 warn(f"reading {path} without the newest points, which are still in the journal: {error}")
-
-
-def is_same_file(a: str, b: str) -> bool:
-    try:
-        return os.path.samefile(a, b)
-    except OSError:
-        return False
 
 
 # Forks

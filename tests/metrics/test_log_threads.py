@@ -1,4 +1,4 @@
-"""Threads log without a lock: no point is lost, none is stored twice, and no automatic step is given twice."""
+"""Threads log at once: no point is lost, none is stored twice, and no automatic step is given twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from exptrack import Archive, RunFinishedError
-from exptrack.metrics import journal as journal_module
 from tests.metrics.points import journals, values_of
 
 
@@ -31,12 +30,8 @@ def run_all(works: list[Callable[[], None]]) -> None:
         thread.join()
 
 
-@pytest.mark.parametrize("has_gil", [True, False])
-def test_floats_that_threads_log_are_all_kept_with_steps_of_their_own(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch, has_gil: bool
-) -> None:
+def test_floats_that_threads_log_are_all_kept_with_steps_of_their_own(archive: Archive) -> None:
     """Beside drains, calls of several names, flushes and series in bulk, through several segments."""
-    monkeypatch.setattr(journal_module, "HAS_GIL", has_gil)
     run = archive.start_run()
     count = 6000
 
@@ -107,23 +102,3 @@ def test_names_are_forgotten_while_threads_log(archive: Archive, monkeypatch: py
     for number in range(3):
         assert values_of(run, f"own {number}") == [(step, float(step)) for step in range(1500)]
     assert archive.verify().problems == ()
-
-
-def test_a_thread_under_a_debugger_writes_with_the_lock(archive: Archive) -> None:
-    """A trace function runs between two lines, and so may everything else."""
-    run = archive.start_run()
-    run.log_metric("loss", 0.5)
-    journal = run._journal
-    assert journal.mark
-    before = sys.gettrace()
-    sys.settrace(lambda *_: None)
-    try:
-        run.log_metric("another", 0.5)
-        assert not journal.mark
-        run.log_metric("loss", 0.5)
-    finally:
-        sys.settrace(before)
-    run.log_metric("loss", 0.5)
-    assert journal.mark
-    run.complete()
-    assert len(run.get_metric("loss")) == 3

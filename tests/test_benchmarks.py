@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 CHEAP = ["downsampling", "file_size", "frames", "reading"]
 SMALL = {
     "artifact_kills": ["--kills", "2"],
+    "first_calls": ["--runs", "20", "--repeat", "1"],
     "kill_loss": ["--kills", "2"],
     "levels": ["--runs", "2", "--points", "2000", "--repeat", "1"],
     "log_latency": ["--calls", "200", "--laps", "3", "--turns", "20"],

@@ -92,7 +92,7 @@ class Exptrack(Tracker):
         return {
             "list": lambda: len(archive.list_runs()),
             "best": lambda: len(archive.best_runs(BEST, "maximize", limit=10)),
-            "curve": lambda: len(archive.run("run3").get_metric(CURVE)),
+            "curve": lambda: len(archive.get_run("run3").get_metric(CURVE)),
             "compare": lambda: len(archive.diff_runs("run3", "run4").config),
         }
 

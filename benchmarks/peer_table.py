@@ -46,7 +46,7 @@ from benchmarks.timing import argument_parser, headline, print_table, scaled
 ROOT = Path(__file__).parent.parent
 MB = 1_000_000
 QUESTIONS = ("list", "best", "curve", "compare")
-VERSIONS, PROCESSES, FRESH = 6, 4, 5
+VERSIONS, PROCESSES = 6, 4
 SOURCES = "sources"
 TIMEOUT_S = 1800
 ROWS = {
@@ -128,15 +128,18 @@ def store_files(title: str, folder: Path, _given: argparse.Namespace) -> Figures
     """Store six versions, and the last one again."""
     versions = sorted((folder / SOURCES).iterdir())
     before = bytes_of(folder)
-    with TRACKERS[title](folder).files() as store:
+    tracker = TRACKERS[title](folder)
+    with tracker.files() as store:
 
         def store_all() -> None:
             for version in versions:
                 store(version)
 
         took = milliseconds(store_all) / 1000
+    stored = (bytes_of(folder) - before) / MB
+    with tracker.files() as store:
         again = milliseconds(lambda: store(versions[-1]))
-    return {"files": took, "stored": (bytes_of(folder) - before) / MB, "again": again}
+    return {"files": took, "stored": stored, "again": again}
 
 
 TASKS: dict[str, Callable[[str, Path, argparse.Namespace], Figures]] = {
@@ -194,9 +197,7 @@ class Place:
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
         )
         if done.returncode:
-            raise Failure(
-                ((done.stderr or done.stdout).strip().splitlines() or [f"exit {done.returncode}"])[-1]
-            )
+            raise Failure(last_said(done.stderr or done.stdout, done.returncode))
         return done.stdout
 
     def words(self, task: str, folder: Path, **more: object) -> list[str]:
@@ -212,7 +213,7 @@ class Place:
     def import_ms(self, folder: Path) -> float:
         """How much longer Python takes with the tracker than without, medians of processes in turn."""
         codes = {"pass": list[float](), f"import {self.kind.module}": list[float]()}
-        for number in range(FRESH + 1):
+        for number in range(self.given.fresh + 1):
             for code, times in codes.items():
                 took = milliseconds(lambda code=code: self._call(["-c", code], folder))
                 if number:  # the first one compiles
@@ -277,13 +278,13 @@ def measure(place: Place) -> tuple[Figures, list[str]]:
                 problems.append(f"{place.title}, {name}: {error}")
 
     def starts(folder: Path) -> Figures:
-        times = [place.run("empty", folder)["empty"] for _ in range(FRESH + 1)]
+        times = [place.run("empty", folder)["empty"] for _ in range(place.given.fresh + 1)]
         return {"import": place.import_ms(folder), "empty": statistics.median(times[1:])}
 
     def runs(folder: Path) -> Figures:
         figures.update(place.run("run", folder))
         for question in QUESTIONS if has(place.kind, "questions") else ():
-            times = [place.run("ask", folder, question=question)[question] for _ in range(FRESH)]
+            times = [place.run("ask", folder, question=question)[question] for _ in range(place.given.fresh)]
             figures[question] = statistics.median(times)
         return figures
 
@@ -311,16 +312,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--points", type=int, help="at most, in each process that logs")
     parser.add_argument("--seconds", type=float, help="at most, in each process that logs")
     parser.add_argument("--runs", type=int)
+    parser.add_argument("--fresh", type=int, help="processes of which each first call is the median")
     parser.add_argument("--megabytes", type=int)
     parser.add_argument("--begins", type=float, help="seconds after which four processes begin to log")
     parser.add_argument("--only", action="append", choices=list(TRACKERS), help="one tracker; may be repeated")
     for hidden in ("--inside", "--task", "--question", "--moment"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
-    defaults = {"points": 20_000, "seconds": 10, "runs": 1000, "megabytes": 50, "begins": 20}
+    defaults = {"points": 20_000, "seconds": 10, "runs": 1000, "megabytes": 50, "begins": 20, "fresh": 5}
     for name, value in defaults.items():
         if getattr(given, name) is None:
-            setattr(given, name, scaled(value, given.quick))
+            setattr(given, name, scaled(value, given.quick and name != "begins"))
     titles = given.only or list(TRACKERS)
     if given.inside:
         given.moment = float(given.moment or 0)

@@ -92,7 +92,7 @@ class Exptrack(Tracker):
         return {
             "list": lambda: len(archive.list_runs()),
             "best": lambda: len(archive.best_runs(BEST, "maximize", limit=10)),
-            "curve": lambda: len(archive.run("run3").get_metric(CURVE)),
+            "curve": lambda: len(archive.get_run("run3").get_metric(CURVE)),
             "compare": lambda: len(archive.diff_runs("run3", "run4").config),
         }
 
@@ -242,7 +242,8 @@ class Sacred(Tracker):
         begun, done = peers.threading.Event(), peers.threading.Event()
 
         def main(_run: Any) -> None:
-            stored.append(lambda path: _run.add_artifact(str(path), name=f"{len(os.listdir(self.folder))}.bin"))
+            versions = iter(range(10**6))
+            stored.append(lambda path: _run.add_artifact(str(path), name=f"weights{next(versions)}"))
             begun.set()
             done.wait()
 
@@ -398,7 +399,7 @@ class Aim(Tracker):
     def files(self) -> Iterator[Callable[[Path], object]]:
         run = self._run()
         place = self.folder / "artifacts"
-        place.mkdir()
+        place.mkdir(exist_ok=True)
         run.set_artifacts_uri(place.as_uri())
         yield lambda path: run.log_artifact(str(path), name=f"weights{len(os.listdir(place))}")
         run.close()

@@ -29,6 +29,7 @@ from exptrack.artifacts import store as artifacts
 from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.chunks import BLOCK_BYTES
 from exptrack.artifacts.registration import Registration
+from exptrack.threads import Helper
 from tests.changes import altering, changing, trace
 from tests.effort import tries
 
@@ -91,25 +92,46 @@ def test_what_another_cutter_stored_is_used_and_its_own_chunks_are_not_left(
 
 @pytest.fixture
 def late_cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let each cut wait until all is hashed, as if that were faster; the sizes of the blocks that were cut."""
+    """Let cuts wait until all is hashed, and later ones until the intake has asked; the sizes of cut blocks."""
     cut, streams, sizes = chunks.Cutter.feed, list[chunks.PackedStream](), list[int]()
-    begin = chunks.PackedStream.__init__
+    begin, take, verdicts = chunks.PackedStream.__init__, Intake._take_stored, list[bool]()
+    helpers: dict[str, Helper] = {}
+
+    class KnownHelper(Helper):
+        def __init__(self, name: str) -> None:
+            super().__init__(name)
+            helpers[name] = self
 
     def note(stream: chunks.PackedStream, *args: Any) -> None:
         begin(stream, *args)
         streams.append(stream)
+        verdicts.clear()
+        sizes.clear()
+
+    def ask(intake: Intake, *args: Any) -> bool:
+        verdicts.append(take(intake, *args))
+        return verdicts[-1]
+
+    def must_wait() -> bool:
+        if not streams[-1].is_hashed_ahead:
+            return True
+        if not sizes:
+            return False
+        return not verdicts or (verdicts[-1] and not helpers["exptrack-cutter"]._leaves_out)
 
     def feed(cutter: chunks.Cutter, block: bytes) -> list[chunks.Piece]:
-        while not streams[-1].is_hashed_ahead:
+        while must_wait():
             time.sleep(0.001)
         sizes.append(len(block))
         return cut(cutter, block)
 
-    monkeypatch.setattr(chunks, "AHEAD_BYTES", 2 * len(BIG))
-    monkeypatch.setattr(chunks, "AHEAD_OF_KNOWN_BYTES", 2 * len(BIG))
+    for name in ("AHEAD_BYTES", "AHEAD_OF_KNOWN_BYTES"):
+        monkeypatch.setattr(chunks, name, 2 * len(BIG))
     monkeypatch.setattr(chunks, "PACKED_AHEAD_BYTES", 0)
+    monkeypatch.setattr(chunks, "Helper", KnownHelper)
     monkeypatch.setattr(chunks.PackedStream, "__init__", note)
     monkeypatch.setattr(chunks.Cutter, "feed", feed)
+    monkeypatch.setattr(Intake, "_take_stored", ask)
     return sizes
 
 

@@ -26,8 +26,10 @@ EXPTRACK = """
     database.opening database.own_schema database.paths database.patience database.places database.presence
     database.rest database.row_sums database.sections database.side_files database.statements
     database.time_limit database.upkeep database.wal
-    metrics metrics.bus_error metrics.columns metrics.journal metrics.journal_file metrics.journal_locks
-    metrics.journal_notes metrics.log metrics.store metrics.summary metrics.writer
+    metrics metrics.bus_error metrics.columns metrics.insertion metrics.journal metrics.journal_file
+    metrics.journal_locks
+    metrics.journal_notes metrics.journal_users metrics.log metrics.record_template metrics.series_seals
+    metrics.store metrics.summary metrics.writer metrics.writer_users
     runs runs.events runs.identity runs.lease runs.lookup runs.ownership runs.row_sums runs.seal runs.store
     runs.trial_link
     tracking tracking.activation tracking.description tracking.ending tracking.growing_config

@@ -6,12 +6,12 @@ Starting a run imports this file, so it imports nothing that reads folders from 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 
 from exptrack.artifacts.blobs import Intake, NewBlob
 from exptrack.database.connection import Connection, Row
+from exptrack.digests import sha256_of
 from exptrack.named_tuples import NamedTuple
 
 MANIFEST_FORMAT = 1
@@ -77,14 +77,14 @@ class HashedFolder(NamedTuple):
 
 def hash_files(files: Mapping[str, tuple[int, bytes]]) -> HashedFolder:
     """Hash what :func:`put_files` would store."""
-    hashes = {path: f"sha256:{hashlib.sha256(data).hexdigest()}" for path, (_mode, data) in files.items()}
+    hashes = {path: f"sha256:{sha256_of(data).hexdigest()}" for path, (_mode, data) in files.items()}
     entries = [(entry, hashes.get(entry.path)) for entry in _list_entries(files)]
     lines = [
         (entry.path, entry.mode, None if known is None else (known, entry.size_bytes))
         for entry, known in entries
     ]
     manifest = build_manifest(lines)
-    return HashedFolder(entries, f"sha256:{hashlib.sha256(manifest).hexdigest()}", len(manifest))
+    return HashedFolder(entries, f"sha256:{sha256_of(manifest).hexdigest()}", len(manifest))
 
 
 def find_stored_folder(connection: Connection, hashed: HashedFolder) -> StoredFolder | None:

@@ -19,11 +19,12 @@ from array import array
 from collections.abc import Sequence
 from functools import cache
 
-from exptrack.named_tuples import NamedTuple
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    # The series, steps, times and values of points whose repetition is 0. No value is -0.0.
+    Part: TypeAlias = tuple[int, array[int], array[int], array[float]]
 
 # A build of SQLite may leave the function out, and Python then has no such method.
 CAN_OPEN_IMAGES = hasattr(sqlite3.Connection, "deserialize")
@@ -44,27 +45,18 @@ PAGE_COUNT_AT = 28  # in the header of a file
 _PAYLOAD, _HEADER = 36, bytes((6, 8, 5, 6, 6, 7))
 
 
-class Part(NamedTuple):
-    """Points of one series whose repetition is 0: columns of one length. No value is -0.0."""
-
-    series: int
-    steps: array[int]
-    times_ms: array[int]
-    values: array[float]
-
-
 def lay_out(parts: Sequence[Part]) -> bytearray:
     """Return the bytes of a database whose table ``point`` holds these points, in this order.
 
     There are at least `LEAST_POINTS` and at most `MOST_POINTS`, of series up to `MOST_SERIES`.
     """
     columns: list[array[Any]] = [array("Q"), array("q"), array("q"), array("d")]
-    for part in parts:
+    for series, steps, times_ms, values in parts:
         # The end of the header and the series share a word.
-        columns[0] += array("Q", [int.from_bytes(_HEADER[-2:], "big") << 48 | part.series]) * len(part.steps)
-        columns[1] += part.steps
-        columns[2] += part.times_ms
-        columns[3] += part.values
+        columns[0] += array("Q", [int.from_bytes(_HEADER[-2:], "big") << 48 | series]) * len(steps)
+        columns[1] += steps
+        columns[2] += times_ms
+        columns[3] += values
     if sys.byteorder == "little":
         for column in columns:
             column.byteswap()

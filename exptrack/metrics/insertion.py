@@ -11,17 +11,11 @@ from functools import cache
 from itertools import repeat
 
 from exptrack.database.connection import Connection
-from exptrack.database.point_image import (
-    CAN_OPEN_IMAGES,
-    LEAST_POINTS,
-    MOST_POINTS,
-    MOST_SERIES,
-    Part,
-    lay_out,
-)
+from exptrack.named_tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from typing import Any
 
     from exptrack.metrics.columns import PointWords
@@ -35,12 +29,26 @@ INSERT INTO metric_point (series, step, seq, time_ms, value)
 SELECT series, step, seq, time_ms, value FROM batch.point
 """
 
+MANY_POINTS = 1_024  # fewer never pay, and load nothing for that
 ROWS_AT_ONCE = (1, 4, 16, 64, 256, 1024)
 MAX_PARAMETERS = 32_766  # of one statement; SQLite's own default
 
 
+class Part(NamedTuple):
+    """Points of one series whose repetition is 0: columns of one length. No value is -0.0."""
+
+    series: int
+    steps: array[int]
+    times_ms: array[int]
+    values: array[float]
+
+
 def pays_in_bulk(points: int) -> bool:
     """Return whether so many points are stored faster inside ``Connection.in_bulk``."""
+    if points < MANY_POINTS:
+        return False
+    from exptrack.database.point_image import CAN_OPEN_IMAGES, LEAST_POINTS, MOST_POINTS
+
     return CAN_OPEN_IMAGES and LEAST_POINTS <= points <= MOST_POINTS
 
 
@@ -50,9 +58,12 @@ def insert_points(connection: Connection, parts: Sequence[Part]) -> None:
     Inside ``Connection.in_bulk``, one statement inserts all, from an image of a table, where that pays.
     """
     count = sum(len(part.steps) for part in parts)
-    if connection.takes_images and pays_in_bulk(count) and all(part.series <= MOST_SERIES for part in parts):
-        connection.take_image(lay_out(parts), TAKE_POINTS)
-        return
+    if connection.takes_images and pays_in_bulk(count):
+        from exptrack.database.point_image import MOST_SERIES, lay_out
+
+        if all(part.series <= MOST_SERIES for part in parts):
+            connection.take_image(lay_out(parts), TAKE_POINTS)
+            return
     columns: list[list[Any]] = [[], [], [], []]
     for part in parts:
         columns[0] += repeat(part.series, len(part.steps))

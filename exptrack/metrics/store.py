@@ -24,10 +24,9 @@ from itertools import groupby, islice
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
-from exptrack.database.point_image import Part
 from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
 from exptrack.metrics.columns import PointWords, pack_points
-from exptrack.metrics.insertion import insert_points, insert_repetitions, insert_rows
+from exptrack.metrics.insertion import Part, insert_points, insert_repetitions, insert_rows
 from exptrack.metrics.summary import Summary
 from exptrack.named_tuples import NamedTuple
 from exptrack.records import REWOUND, MetricPoint, MetricSummary

@@ -275,7 +275,9 @@ class Writer:
         lost: RunNotFoundError | None = None
         if waiting.slots or change is not None:
             try:
-                with self.connection.waiting_at_most(patience_s):
+                many = pays_in_bulk(len(waiting.slots) // SLOT)
+                bulk = self.connection.in_bulk() if many else nullcontext()
+                with self.connection.waiting_at_most(patience_s), bulk:
                     if change is None:
                         lost = self._store(waiting)
                     else:
@@ -321,8 +323,7 @@ class Writer:
 
     def _store(self, waiting: Waiting) -> RunNotFoundError | None:
         connection = self.connection
-        many = pays_in_bulk(len(waiting.slots) // SLOT)
-        with connection.in_bulk() if many else nullcontext(), connection.transaction():
+        with connection.transaction():
             drained_in_file = read_drained(connection, self.journal.key)
             if drained_in_file is None:
                 warn(

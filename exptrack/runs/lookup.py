@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
@@ -16,6 +15,10 @@ from exptrack.plain import attribute, is_text
 from exptrack.records import Note, RunStatus, RunSummary, TrialState
 from exptrack.times import moment
 from exptrack.validation import check_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RUN_COLUMNS = """
 SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name, r.parent_run_id, r.external_id,

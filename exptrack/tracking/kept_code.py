@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
 
 from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.code_folder import CODE_KIND, CODE_NAME, lay_out_code
-from exptrack.artifacts.registration import Registration, check_registration, insert_artifact
+from exptrack.artifacts.registration import Registration, insert_artifact
 from exptrack.artifacts.stored_folder import (
     HashedFolder,
     StoredFolder,
@@ -29,8 +28,10 @@ from exptrack.capture.code_files import CodeFiles, read_code_files
 from exptrack.capture.launch import capture_launch
 from exptrack.capture.packages import list_packages
 from exptrack.capture.paths import working_folder
+from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection, in_section
 from exptrack.known_secrets import mask_secrets
+from exptrack.named_tuples import NamedTuple
 from exptrack.records import FOLDER_TYPE
 
 Files = dict[str, tuple[int, bytes]]
@@ -103,8 +104,7 @@ def _insert_with_known_code(
 def _insert_both(connection: Connection, run_id: str, folder: StoredFolder, insert: Callable[[], int]) -> int:
     """Write a run, and the artifact of its code. Call inside the transaction that makes its blobs."""
     run = insert()
-    said, metadata = check_registration(Registration(CODE_NAME, CODE_KIND))
-    said = said._replace(media_type=FOLDER_TYPE)
+    said, metadata = Registration(CODE_NAME, CODE_KIND, media_type=FOLDER_TYPE), encode_canonical({})
     artifact = insert_artifact(connection, run, run_id, said, metadata, folder.manifest, late=False)
     insert_entries(connection, artifact, folder)
     return run

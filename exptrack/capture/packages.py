@@ -9,7 +9,8 @@ import os
 import re
 import sys
 from operator import is_
-from typing import NamedTuple
+
+from exptrack.named_tuples import NamedTuple
 
 _ENDINGS = (".dist-info", ".egg-info")
 

@@ -10,6 +10,7 @@ import pytest
 
 from exptrack import Archive, Run
 from exptrack.metrics import buckets, curves, level_builder, levels, series_seals, store, summary
+from exptrack.portable import salvage_series
 
 RISING = [(step, step / 2) for step in range(40)]
 
@@ -23,7 +24,8 @@ def let_short_series_have_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(level_builder, "POINTS_A_BUCKET", 1)
     monkeypatch.setattr(level_builder, "STRIDES_A_BUCKET", 1)
     monkeypatch.setattr(levels, "BATCH", 3)
-    monkeypatch.setattr(store, "CHECKSUM_BATCH", 3)
+    for module in (store, salvage_series):
+        monkeypatch.setattr(module, "CHECKSUM_BATCH", 3)
     monkeypatch.setattr(store, "COLLECTED_FROM", 4)
     monkeypatch.setattr(buckets, "MANY_BUCKETS", 2)
 

@@ -460,9 +460,8 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         self._wanted_end = None
         self._pid = 0
         LIVE.discard(self)
-        if was_last and not is_kept(self._connection) and not self._connection.come_to_rest():
+        if was_last and (is_kept(self._connection) or not self._connection.come_to_rest()):
             # The last live run: from now on the main file alone holds everything, however the process ends.
-            # Where runs are in a row, this is done when their journal is put away.
             self._connection.checkpoint_if_free()
 
     @in_section

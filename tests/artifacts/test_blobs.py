@@ -23,13 +23,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import exptrack
-from exptrack import Archive, ArchiveCorruptError, ConflictError, InvalidValueError, Run, RunNotFoundError
+from exptrack import (
+    Archive,
+    ArchiveCorruptError,
+    ConflictError,
+    InvalidValueError,
+    Run,
+    RunNotFoundError,
+    helper_threads,
+)
 from exptrack.artifacts import blobs, chunks, lineage, retention
 from exptrack.artifacts import store as artifacts
 from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.chunks import BLOCK_BYTES
 from exptrack.artifacts.registration import Registration
-from exptrack.threads import Helper
+from exptrack.helper_threads import Helper
 from tests.changes import altering, changing, trace
 from tests.effort import tries
 
@@ -128,7 +136,7 @@ def late_cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     for name in ("AHEAD_BYTES", "AHEAD_OF_KNOWN_BYTES"):
         monkeypatch.setattr(chunks, name, 2 * len(BIG))
     monkeypatch.setattr(chunks, "PACKED_AHEAD_BYTES", 0)
-    monkeypatch.setattr(chunks, "Helper", KnownHelper)
+    monkeypatch.setattr(helper_threads, "Helper", KnownHelper)
     monkeypatch.setattr(chunks.PackedStream, "__init__", note)
     monkeypatch.setattr(chunks.Cutter, "feed", feed)
     monkeypatch.setattr(Intake, "_take_stored", ask)

@@ -17,10 +17,9 @@ from exptrack.database.point_image import (
     LEAST_POINTS,
     MOST_POINTS,
     MOST_SERIES,
-    Part,
     lay_out,
 )
-from exptrack.metrics.insertion import TAKE_POINTS
+from exptrack.metrics.insertion import TAKE_POINTS, Part
 
 pytestmark = pytest.mark.skipif(not CAN_OPEN_IMAGES, reason="this SQLite opens no bytes as a database")
 

@@ -12,7 +12,6 @@ import pytest
 from exptrack import Archive
 from exptrack.database import point_image
 from exptrack.database.connection import Connection
-from exptrack.metrics import insertion
 
 # Kinds of numbers that are logged, and the floats that come back.
 LOGGED: list[tuple[object, float]] = [
@@ -43,7 +42,7 @@ def bits(value: float) -> bytes:
 @pytest.fixture(params=["image", "bound"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "bound":
-        monkeypatch.setattr(insertion, "CAN_OPEN_IMAGES", False)
+        monkeypatch.setattr(point_image, "CAN_OPEN_IMAGES", False)
     elif not point_image.CAN_OPEN_IMAGES:
         pytest.skip("this SQLite opens no bytes as a database")
     return str(request.param)

@@ -104,7 +104,10 @@ class Handle:
         return left
 
     def __del__(self) -> None:
-        self._left += [Left(one, self.numbers, self.noted) for one in self.abandon()]
+        # Of a handle whose making an interrupt ended, not even these attributes may be there.
+        connections = [one for one in map(self.__dict__.get, ("raw", "keeper")) if one is not None]
+        if connections:
+            self._left += [Left(one, self.numbers, self.noted) for one in connections]
 
 
 class Done(NamedTuple):

@@ -75,7 +75,7 @@ def test_every_way_to_list_runs_gives_the_same_records(lab: Archive) -> None:
     for limit in (0, 3, 100):
         assert exactly(list(lab.list_runs(limit=limit))) == exactly(list(listed[:limit]))
         assert lab.runs().limit(limit).index() == lab.runs().index()[:limit]
-    assert lab.runs().index() == lab.runs().order_by("-started", "id").index()
+    assert lab.runs().index() == lab.runs().where("exists id").index()
 
 
 def test_a_summary_has_what_the_run_was_recorded_with(lab: Archive) -> None:

@@ -112,10 +112,10 @@ class OpenedFile(Placed):
     def _connect(self, *, immutable: bool = False) -> sqlite3.Connection:
         """Open one more SQLite connection and set its pragmas."""
         raw = self._connect_bare(immutable=immutable)
-        raw.row_factory = sqlite3.Row
-        if self.trace is not None:
-            raw.set_trace_callback(self.trace)
         try:
+            raw.row_factory = sqlite3.Row
+            if self.trace is not None:
+                raw.set_trace_callback(self.trace)
             self._run_waiting(lambda: self._configure(raw))
             self.check_identity()
         except BaseException:

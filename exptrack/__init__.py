@@ -121,6 +121,8 @@ _SUBPACKAGES = ("sdn",)
 __all__ = ["__version__", *_HOME_OF, *_SUBPACKAGES]
 
 
+# ``from exptrack import errors`` inside the library comes here, and pays for a suggestion before Python imports
+# the file. So files that a plain run imports say ``import exptrack.errors as errors``.
 def __getattr__(name: str) -> "Any":
     if name in _SUBPACKAGES:
         return _load(name)

@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 class Outcome(Generic[_T]):
     """What a piece of work will return or raise.
 
-    A bare lock again: a ``Future`` has a lock of its own, which an interrupt can leave held.
+    It waits on a bare lock: a ``Future`` has a lock of its own, which an interrupt can leave held.
     """
 
     __slots__ = ("_error", "_over", "_result")

@@ -45,7 +45,10 @@ UNION ALL {_OF_METRICS.format(one="b", other="a")} AND a.id IS NULL
 
 
 class ValuesOfTwo(NamedTuple):
-    """The values of one metric of both runs; those of a run without it are None."""
+    """The values of one metric of both runs; those of a run without it are None.
+
+    The fields of a named tuple are checked against their types where rows are decoded.
+    """
 
     name: str
     last_a: float | None

@@ -12,10 +12,6 @@ from contextlib import contextmanager
 
 from exptrack.errors import ArchiveError, ArchiveFullError, ArchiveIOError, ArchiveReadOnlyError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NOT_ALLOWED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 PROBE_BYTES = 64 * 1024  # more than SQLite adds to its shared memory at once

@@ -23,10 +23,6 @@ from exptrack.errors import (
     UnsupportedSqliteError,
 )
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 SQLITE_VERSION = sqlite3.sqlite_version
 

@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 
         def release(self) -> None: ...
 
-
-if TYPE_CHECKING:
-
     class Forkable(Protocol):
         """A set of SQLite connections that a fork must not copy."""
 

@@ -23,10 +23,6 @@ from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock
 from exptrack.database.hold import DEAD_MAN_BYTE, SHARED_BEGIN, SHARED_BYTES
 from exptrack.errors import ArchiveIOError, ArchiveMovedError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 PATIENCE_S = 2.0  # for a process that is just opening or closing the file
 PAUSE_S = 0.005
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFSOCK: "a socket"}

@@ -54,10 +54,7 @@ class StatementRunner(OpenedFile):
                     self.file, lambda: handle.seen, handle.close, lambda: self._run_waiting(run)
                 )
             return self._run_waiting(run)
-        try:
-            return run()
-        except SQLITE_FAILURE as error:
-            raise self.translate(error) from error
+        return self._translating(run)
 
     def _transacting(self) -> sqlite3.Connection | None:
         """Return the SQLite connection of the transaction that the calling thread is inside, or None.
@@ -68,14 +65,17 @@ class StatementRunner(OpenedFile):
         handle: Handle | None = getattr(self._local, "handle", None)
         return handle.raw if handle is not None and handle.depth and not self._closed else None
 
+    def _translating(self, run: Callable[[], _T]) -> _T:
+        try:
+            return run()
+        except SQLITE_FAILURE as error:
+            raise self.translate(error) from error
+
     def execute(self, sql: str, parameters: Parameters = ()) -> Done:
         """Run one statement that changes something; return the rows it changed and the last row id."""
         raw = self._transacting()
         if raw is not None:
-            try:
-                return outcome(raw.execute(sql, parameters))
-            except SQLITE_FAILURE as error:
-                raise self.translate(error) from error
+            return self._translating(lambda: outcome(raw.execute(sql, parameters)))
         handle = self._handle()
         with handle.busy:
             return self._run_statement(handle, lambda: outcome(self._raw(handle).execute(sql, parameters)))
@@ -84,11 +84,8 @@ class StatementRunner(OpenedFile):
         """Run one statement for every row. Call inside a transaction."""
         raw = self._transacting()
         if raw is not None:
-            try:
-                outcome(raw.executemany(sql, rows))
-                return
-            except SQLITE_FAILURE as error:
-                raise self.translate(error) from error
+            self._translating(lambda: outcome(raw.executemany(sql, rows)))
+            return
         handle = self._handle()
         with handle.busy:
             self._run_statement(handle, lambda: outcome(self._raw(handle).executemany(sql, rows)))
@@ -97,10 +94,7 @@ class StatementRunner(OpenedFile):
         """Return every row of a query."""
         raw = self._transacting()
         if raw is not None:
-            try:
-                return raw.execute(sql, parameters).fetchall()
-            except SQLITE_FAILURE as error:
-                raise self.translate(error) from error
+            return self._translating(lambda: raw.execute(sql, parameters).fetchall())
         handle = self._handle()
         with handle.busy:
             return self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchall())
@@ -109,11 +103,8 @@ class StatementRunner(OpenedFile):
         """Return the first row of a query, or None."""
         raw = self._transacting()
         if raw is not None:
-            try:
-                found: Row | None = raw.execute(sql, parameters).fetchone()
-                return found
-            except SQLITE_FAILURE as error:
-                raise self.translate(error) from error
+            found: Row | None = self._translating(lambda: raw.execute(sql, parameters).fetchone())
+            return found
         handle = self._handle()
         with handle.busy:
             row: Row | None = self._run_statement(
@@ -147,10 +138,7 @@ class StatementRunner(OpenedFile):
         """Return what `take` makes of a query's rows. The rows are bare tuples, which are faster in bulk."""
         raw = self._transacting()
         if raw is not None:
-            try:
-                return take(_bare_cursor(raw).execute(sql, parameters))
-            except SQLITE_FAILURE as error:
-                raise self.translate(error) from error
+            return self._translating(lambda: take(_bare_cursor(raw).execute(sql, parameters)))
         handle = self._handle()
 
         def run() -> _T:

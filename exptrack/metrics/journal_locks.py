@@ -31,10 +31,6 @@ from exptrack.database.descriptors import FileId, file_id
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, PAGE, ask_lock, map_page, set_lock, unmap
 from exptrack.digests import sha256
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 WRITER_BYTE, FAMILY_BYTE = 0, 1
 FIRST_RUN_BYTE, RUN_BITS = 1 << 50, 48  # far behind the end of any journal
 WIPE_ON_FORK = 18  # MADV_WIPEONFORK of Linux 4.14

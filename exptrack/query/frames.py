@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from exptrack.database.connection import Connection
-from exptrack.errors import (
-    InvalidValueError,
-)
+from exptrack.errors import InvalidValueError
 from exptrack.frames import (
     Column,
     Records,
@@ -37,9 +34,6 @@ from exptrack.query.fields import (
     read_metrics,
 )
 from exptrack.validation import check_text
-
-if TYPE_CHECKING:
-    pass
 
 HAVE_TRIALS = f"SELECT 1 FROM run AS r JOIN trial AS t ON t.run_id = r.run_id WHERE r.id {OF_RUNS} LIMIT 1"
 

@@ -427,6 +427,8 @@ def _require_one_name(place: str) -> None:
 @in_section
 def _prepare(connection: Connection) -> None:
     """Make the file ready for writing, in one thread: each thread's connection parses the schema (0.7 ms)."""
+    if _is_half_created(connection.file):
+        connection.value("PRAGMA schema_version")  # SQLite undoes the creation, perhaps to an empty file
     if os.stat(connection.file).st_size:
         # And see whether the WAL is damaged, or another name has one, before anything is written.
         connection.remember_identity()

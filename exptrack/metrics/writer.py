@@ -8,8 +8,8 @@ Invariants:
   file may come back, or it could not be deleted.
 - A run takes and returns its journal in the section thread. In the caller's thread a signal handler that ends
   another run would wait for the guard that its own thread holds.
-- Locks are taken in this order: `Writer.draining`, SQLite's write lock, `Journal.lock`. Never call
-  :meth:`Writer.drain` while holding a transaction.
+- Nothing takes `Journal.lock` inside a transaction, and nothing drains there: a fork takes that lock, and then
+  waits for transactions.
 - A forked child never writes, drains or deletes its parent's journals. It logs by commits.
 - Where runs follow each other, the journal and its threads outlive a run: making and deleting them takes longer
   than a short run. A journal without a run is empty, and goes `KEPT_S` after the last run, before a fork, and
@@ -22,7 +22,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -71,6 +71,10 @@ _WRITERS: dict[Connection, Writer] = {}
 _ENDED: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 _over_fork = threading.local()
 _FAMILIES: list[Family] = []  # those that this process was forked into
+
+
+class _StoredBefore(Exception):
+    """The file has the points up to this address already, of which the journal knows nothing."""
 
 
 class Writer:
@@ -275,15 +279,14 @@ class Writer:
         lost: RunNotFoundError | None = None
         if waiting.slots or change is not None:
             try:
-                many = pays_in_bulk(len(waiting.slots) // SLOT)
-                bulk = self.connection.in_bulk() if many else nullcontext()
-                with self.connection.waiting_at_most(patience_s), bulk:
-                    if change is None:
-                        lost = self._store(waiting)
-                    else:
-                        with self.connection.transaction(durable=True):
-                            lost = self._store(waiting) if waiting.slots else None
-                            change()
+                with self.connection.waiting_at_most(patience_s):
+                    try:
+                        lost = self._store(waiting, change)
+                    except _StoredBefore as found:
+                        with journal.lock:
+                            journal.drained_to(*found.args)
+                            waiting = journal.waiting()
+                        lost = self._store(waiting, change)
             except BaseException as error:
                 for series in list(self.by_index.values()):
                     series.stored.forget()
@@ -321,61 +324,62 @@ class Writer:
             self.has_warned = True
             warn(f"logged points wait in {self.journal.path} until they can be stored: {error}")
 
-    def _store(self, waiting: Waiting) -> RunNotFoundError | None:
-        connection = self.connection
-        with connection.transaction():
-            drained_in_file = read_drained(connection, self.journal.key)
-            if drained_in_file is None:
-                warn(
-                    f"the note in {connection.file} on how far {self.journal.path} is stored is damaged; it is"
-                    " written again, and the newest points may be stored twice: run 'exptrack verify'"
-                )
-            elif drained_in_file > self.journal.drained:
-                # An earlier drain has committed, but failed before it could note so here. Or someone has taken
-                # this process for dead, and stored what had been logged.
-                with self.journal.lock:
-                    self.journal.drained_to(drained_in_file)
-                    waiting = self.journal.waiting()
-            missing: dict[int, str] = {}
-            is_older = drained_in_file is not None and drained_in_file < self.journal.drained
-            checked: set[int] = set()
-            batches: list[NewPoints] = []
-            drained: list[LoggedSeries] = []
-            for series, batch in self._batches(waiting.slots) if waiting.slots else ():
-                run = batch.series.run
-                if run not in checked:
-                    checked.add(run)
-                    if not admit_points(connection, run, series.run_id):
-                        missing[run] = series.run_id
-                if run not in missing:
-                    batches.append(batch)
-                    drained.append(series)
-            if connection.rescued is not None and (missing or is_older):
-                # The journal still has what the file lacks: the next opener goes by the note in the file.
-                raise ArchiveMovedError(
-                    f"{connection.file} is older than what was stored, because another file took the place of"
-                    f" its -wal; all is in {connection.rescued}: end this process, and keep one of the two"
-                    " under this name",
-                    path=connection.file,
-                )
-            append_points(connection, batches)
-            save_drained(connection, self.journal.key, waiting.address)
+    def _store(self, waiting: Waiting, change: Callable[[], None] | None) -> RunNotFoundError | None:
+        """Store points and make `change` in one transaction. Return the error of a run that is gone, if any.
+
+        Raises:
+            _StoredBefore: the file has some of the points already. Nothing is stored.
+        """
+        bulk = self.connection.in_bulk() if pays_in_bulk(len(waiting.slots) // SLOT) else nullcontext()
+        missing: dict[int, str] = {}
+        drained: list[LoggedSeries] = []
+        with bulk, self.connection.transaction(durable=change is not None):
+            if waiting.slots:
+                self._insert(waiting, drained, missing)
+            if change is not None:
+                change()
         with self.journal.lock:
             for series in drained:
                 # A forked child may have logged steps that this process has not counted.
                 if series.stored.summary is not None:
                     series.next = max(series.next, series.stored.summary.top_step + 1)
-        return RunNotFoundError(next(iter(missing.values())), connection.file) if missing else None
+        return RunNotFoundError(next(iter(missing.values())), self.connection.file) if missing else None
 
-    def _batches(self, slots: bytes) -> Iterator[tuple[LoggedSeries, NewPoints]]:
-        for index, steps, times_ms, values, words in read_slots(slots):
+    def _insert(self, waiting: Waiting, drained: list[LoggedSeries], missing: dict[int, str]) -> None:
+        connection = self.connection
+        drained_in_file = read_drained(connection, self.journal.key)
+        if drained_in_file is None:
+            warn(
+                f"the note in {connection.file} on how far {self.journal.path} is stored is damaged; it is"
+                " written again, and the newest points may be stored twice: run 'exptrack verify'"
+            )
+        elif drained_in_file > self.journal.drained:
+            # An earlier drain has committed, but failed before it could note so here. Or someone has taken
+            # this process for dead, and stored what had been logged.
+            raise _StoredBefore(drained_in_file)
+        is_older = drained_in_file is not None and drained_in_file < self.journal.drained
+        checked: set[int] = set()
+        batches: list[NewPoints] = []
+        for index, steps, times_ms, values, words in read_slots(waiting.slots):
             series = self.by_index[index]
-            yield series, NewPoints(series.stored, steps, times_ms, values, words)
-
-
-def read_archive_identity(connection: Connection) -> str:
-    """Return a text that tells this archive from another at its path: time and hash of the first migration."""
-    return connection.birth
+            run = series.stored.run
+            if run not in checked:
+                checked.add(run)
+                if not admit_points(connection, run, series.run_id):
+                    missing[run] = series.run_id
+            if run not in missing:
+                batches.append(NewPoints(series.stored, steps, times_ms, values, words))
+                drained.append(series)
+        if connection.rescued is not None and (missing or is_older):
+            # The journal still has what the file lacks: the next opener goes by the note in the file.
+            raise ArchiveMovedError(
+                f"{connection.file} is older than what was stored, because another file took the place of"
+                f" its -wal; all is in {connection.rescued}: end this process, and keep one of the two"
+                " under this name",
+                path=connection.file,
+            )
+        append_points(connection, batches)
+        save_drained(connection, self.journal.key, waiting.address)
 
 
 # Which writer a live run uses
@@ -394,7 +398,7 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
             writer = None
         if writer is None:
             try:
-                journal = Journal(connection.file, read_archive_identity(connection))
+                journal = Journal(connection.file, connection.birth)
             except ArchiveFullError:
                 raise
             except OSError as error:

@@ -1,19 +1,25 @@
 """How fast do artifacts go in and out, how small are versions of one file, and how much memory does it take?
 
-    python -m benchmarks.artifacts [--megabytes 200] [--weights 40] [--stream 2048] [--repeat 5] [--quick]
+    python -m benchmarks.artifacts [--megabytes 50] [--files 3000] [--stream 2048] [--repeat 5] [--quick]
 
 First, a process of its own streams a large file in and out, and measures by how much its memory grows. Then
-these are timed in turn: storing random bytes; storing the same bytes behind a new header, so that most chunks
-are known; writing them to a file again, with every chunk verified. Last come six versions of a float32 file.
-Five have a growing header and 1 % changed in another region each; one is identical.
+these are timed in turn, for contents of so many megabytes: storing random bytes, and the same bytes again;
+storing them behind a new header, so that most chunks are known; storing float32 weights, and five more versions
+of them with 1 % changed in another region each; flushing all of that; writing the random bytes and the weights
+to files again, with every chunk verified; and storing and restoring a folder of small files.
 
-Baseline in the same process: bare ``sqlite3`` stores the same bytes as rows of 256 KiB, 4 MiB a transaction,
-and writes them to a file unverified. It uses WAL mode with ``synchronous=NORMAL``, so after a kill both keep
-what was committed.
+Baselines in the same process:
+
+- Bare ``sqlite3`` stores the same bytes as rows of 256 KiB, 4 MiB a transaction, and writes them to a file
+  unverified. It uses WAL mode with ``synchronous=NORMAL``, so after a kill both keep what was committed.
+- A copy: the bytes are hashed by SHA-256 and written to a file; as in trackers that keep copies, nothing is
+  synced. The six versions are copied so too.
+- The disk: the bytes are written to a file and synced. The small files are written and synced one by one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import sqlite3
@@ -25,6 +31,7 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.timing import arguments, headline, print_table
 from exptrack import Archive, ArtifactStore
@@ -32,6 +39,8 @@ from exptrack import Archive, ArtifactStore
 MB = 1_000_000
 ROW_BYTES = 256 * 1024
 ROWS_AT_ONCE = 16
+VERSIONS = 6
+SMALL_BYTES, FOLDERS = 4000, 30
 
 
 def bare_store(path: Path, data: bytes) -> None:
@@ -72,53 +81,107 @@ def _drop(store: ArtifactStore) -> None:
             pass
 
 
-def rates(size: int, repeat: int) -> dict[str, list[float]]:
-    """MB a second of everything, in turn."""
-    found: dict[str, list[float]] = {}
-    for _ in range(repeat):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            source = folder / "random.bin"
-            source.write_bytes(os.urandom(size))
-            shifted = folder / "shifted.bin"
-            shifted.write_bytes(b"a new header" + source.read_bytes())
-            data = source.read_bytes()
-            with Archive(folder / "lab.db") as archive, archive.start_run() as run:
-                store = run.artifacts
-                took = {
-                    "bare sqlite3, random bytes in": seconds(
-                        lambda f=folder, d=data: bare_store(f / "bare.db", d)
-                    ),
-                    "random bytes in": seconds(lambda s=store, p=source: s.register_file("random", p)),
-                    "mostly known bytes in": seconds(lambda s=store, p=shifted: s.register_file("known", p)),
-                    "bare sqlite3, out": seconds(lambda f=folder: bare_read(f / "bare.db", f / "bare.out")),
-                    "verified, read and dropped": seconds(lambda s=store: _drop(s)),
-                    "verified, out": seconds(lambda s=store, f=folder: s.export("random", f / "out")),
-                }
-                assert (folder / "out").read_bytes() == data
-                assert archive.verify().ok
-        for what, spent in took.items():
-            found.setdefault(what, []).append(size / MB / spent)
-    return found
+def write_synced(data: bytes, target: Path) -> None:
+    """Write bytes to a file and sync it."""
+    with open(target, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def versions(size: int) -> tuple[int, int]:
-    """Bytes put in and bytes stored for six versions of weights."""
+def copy_hashed(source: Path, target: Path) -> str:
+    """Copy a file and hash it, as trackers do that keep copies; nothing is synced."""
+    whole = hashlib.sha256()
+    with open(source, "rb") as file, open(target, "wb") as copy:
+        while block := file.read(ROW_BYTES):
+            whole.update(block)
+            copy.write(block)
+    return whole.hexdigest()
+
+
+class Sources(NamedTuple):
+    """The files and folders to store."""
+
+    random: Path
+    shifted: Path  # the random bytes behind a header
+    versions: list[Path]  # of float32 weights
+    small: Path  # a folder of many files
+
+
+def make_sources(folder: Path, size: int, files: int) -> Sources:
+    """Write what is to be stored."""
     chance = random.Random(0)
+    data = os.urandom(size)
+    (folder / "random.bin").write_bytes(data)
+    (folder / "shifted.bin").write_bytes(b"a new header" + data)
     weights = array("f", [chance.gauss(0, 0.02) for _ in range(size // 4)])
-    count = len(weights) // 100
-    with tempfile.TemporaryDirectory() as name, Archive(Path(name) / "lab.db") as archive:
-        with archive.start_run() as run:
-            put = 0
-            for version in range(6):
-                if version < 5:
-                    begin = chance.randrange(len(weights) - count)
-                    for place in range(begin, begin + count):
-                        weights[place] = chance.gauss(0, 0.02)
-                data = b"header " * min(1 + version, 5) + weights.tobytes()
-                put += len(data)
-                run.artifacts.register_data("weights", data)
-        return put, archive.info().stored_bytes
+    count, versions = len(weights) // 100, []
+    for version in range(VERSIONS):
+        if version:
+            begin = chance.randrange(len(weights) - count)
+            weights[begin : begin + count] = array("f", [chance.gauss(0, 0.02) for _ in range(count)])
+        versions.append(folder / f"weights{version}.bin")
+        versions[-1].write_bytes(weights.tobytes())
+    for number in range(files):
+        place = folder / "small" / f"{number % FOLDERS}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}.bin").write_bytes(os.urandom(SMALL_BYTES))
+    return Sources(folder / "random.bin", folder / "shifted.bin", versions, folder / "small")
+
+
+def write_small(source: Path, target: Path) -> None:
+    """Copy a folder of small files, each synced."""
+    for path in sorted(source.glob("*/*")):
+        place = target / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_synced(path.read_bytes(), place)
+
+
+def times_of(sources: Sources, folder: Path) -> tuple[dict[str, float], int]:
+    """Time everything in turn, in seconds; also return the bytes that the six versions take."""
+    data = sources.random.read_bytes()
+
+    def copy_versions() -> None:
+        for number, version in enumerate(sources.versions):
+            copy_hashed(version, folder / f"copy{number}")
+
+    with Archive(folder / "lab.db") as archive, archive.start_run() as run:
+        store = run.artifacts
+        store.register_data("first", os.urandom(3 * MB))  # imports what it takes
+
+        def store_versions(versions: Sequence[Path]) -> None:
+            for version in versions:
+                store.register_file("weights", version)
+
+        took = {
+            "bare sqlite3, in": seconds(lambda: bare_store(folder / "bare.db", data)),
+            "a copy, hashed": seconds(lambda: copy_hashed(sources.random, folder / "copy")),
+            "six copies, hashed": seconds(copy_versions),
+            "random bytes in": seconds(lambda: store.register_file("random", sources.random)),
+            "the same again": seconds(lambda: store.register_file("again", sources.random)),
+            "mostly known bytes in": seconds(lambda: store.register_file("known", sources.shifted)),
+        }
+        before = archive.info().stored_bytes
+        took |= {
+            "weights in": seconds(lambda: store_versions(sources.versions[:1])),
+            "five more versions in": seconds(lambda: store_versions(sources.versions[1:])),
+            "flush after all that": seconds(run.flush),
+        }
+        stored = archive.info().stored_bytes - before
+        took |= {
+            "the disk, written and synced": seconds(lambda: write_synced(data, folder / "disk")),
+            "bare sqlite3, out": seconds(lambda: bare_read(folder / "bare.db", folder / "bare.out")),
+            "verified, read and dropped": seconds(lambda: _drop(store)),
+            "verified, out": seconds(lambda: store.export("random", folder / "out")),
+            "weights, verified, out": seconds(lambda: store.export("weights", folder / "weights")),
+            "small files, each synced": seconds(lambda: write_small(sources.small, folder / "plain")),
+            "small files in": seconds(lambda: store.register_dir("small", sources.small)),
+            "small files, verified, out": seconds(lambda: store.export("small", folder / "restored")),
+        }
+        assert (folder / "out").read_bytes() == data
+        assert (folder / "weights").read_bytes() == sources.versions[-1].read_bytes()
+        assert archive.verify().ok
+    return took, stored
 
 
 STREAM = """
@@ -152,25 +215,50 @@ def memory(size: int) -> tuple[int, int]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    given = arguments(__doc__, argv, megabytes=200, weights=40, stream=2048, repeat=5)
+    given = arguments(__doc__, argv, megabytes=50, files=3000, stream=2048, repeat=5)
     # First: the peak of a new process counts what its parent took when it was forked.
     grown_in, grown_out = memory(given.stream * (1 << 20))
-    found = {
-        what: statistics.median(values) for what, values in rates(given.megabytes * MB, given.repeat).items()
+    size, stored = given.megabytes * MB, 0
+    times: dict[str, list[float]] = {}
+    for _ in range(given.repeat):
+        with tempfile.TemporaryDirectory() as name:
+            sources = make_sources(Path(name), size, given.files)
+            took, stored = times_of(sources, Path(name))
+        for what, spent in took.items():
+            times.setdefault(what, []).append(spent)
+    found = {what: statistics.median(values) for what, values in times.items()}
+    parts = {what: VERSIONS for what in found if what.startswith("six")} | {
+        what: VERSIONS - 1 for what in found if what.startswith("five")
     }
-    base_in, base_out = found["bare sqlite3, random bytes in"], found["bare sqlite3, out"]
-    print(f"{given.megabytes} MB of random bytes, {given.repeat} times in turn")
-    rows = [
-        (what, rate, rate / (base_out if "in" not in what.split() else base_in)) for what, rate in found.items()
-    ]
-    print_table(("", "MB/s, median", "x bare"), rows)
-    put, stored = versions(given.weights * MB)
-    out = found["verified, out"]
-    headline(f"random bytes in: {found['random bytes in'] / base_in:.0%} of bare sqlite3's rate (>= 55 %)")
-    headline(f"mostly known bytes in: {found['mostly known bytes in']:.0f} MB/s (>= 300)")
-    headline(f"out, verified: {out:.0f} MB/s (>= 400), {out / base_out:.0%} of bare sqlite3 unverified")
-    share = f"{stored / put:.1%} of {put / MB:.0f} MB"
-    headline(f"six versions of {given.weights} MB of float32: {share} stored (<= 28 %)")
+    print(f"{given.megabytes} MB each, {given.files:,} small files; {given.repeat} times in turn, medians")
+    rows: list[tuple[object, ...]] = []
+    for what, spent in found.items():
+        has_rate = not what.startswith(("small", "flush"))
+        rate = f"{parts.get(what, 1) * size / MB / spent:,.0f}" if has_rate else ""
+        rows.append((what, spent * 1000, min(times[what]) * 1000, rate))
+    print_table(("", "ms", "least ms", "MB/s"), rows)
+
+    def rate(what: str) -> float:
+        return size / MB / found[what]
+
+    disk, out = rate("the disk, written and synced"), rate("verified, out")
+    six = found["weights in"] + found["five more versions in"]
+    put = VERSIONS * size
+    headline(
+        f"random bytes in: {rate('random bytes in'):.0f} MB/s (>= 350), {rate('a copy, hashed'):.0f} as an"
+        f" unsynced copy, {rate('bare sqlite3, in'):.0f} into bare sqlite3"
+    )
+    headline(f"the same again: {found['the same again'] * 1000:.0f} ms for {given.megabytes} MB (<= 40 for 50)")
+    headline(f"mostly known bytes in: {rate('mostly known bytes in'):.0f} MB/s (>= 300)")
+    headline(
+        f"six versions of {given.megabytes} MB of float32: {six:.2f} s and {stored / MB:.0f} MB stored"
+        f" ({stored / put:.1%}); as copies {found['six copies, hashed']:.2f} s and {put / MB:.0f} MB"
+    )
+    headline(f"out, verified: {out:.0f} MB/s (>= 400), {out / disk:.0%} of the disk's own rate (>= 90 %)")
+    headline(
+        f"{given.files:,} small files out: {found['small files, verified, out']:.2f} s (<= 3), plainly written"
+        f" with a sync each {found['small files, each synced']:.2f} s"
+    )
     grown = f"{grown_in / MB:.0f} MB in, {grown_out / MB:.0f} MB in and out"
     headline(f"a stream of {given.stream:,} MiB: memory grows by {grown} (<= 64)")
 

@@ -25,7 +25,7 @@ from unittest.mock import patch
 
 from benchmarks.timing import arguments, headline, in_turn, print_table, print_times
 from exptrack import Archive, RecordedRun
-from exptrack.metrics import store
+from exptrack.metrics import series_seals, store
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 METRIC = "loss"
@@ -36,7 +36,10 @@ class WithoutLevels:
     """No series is long enough for levels in this block."""
 
     def __enter__(self) -> None:
-        self._patches = [patch.object(store, name, NEVER) for name in ("LEVEL_POINTS", "COLLECTED_FROM")]
+        self._patches = [
+            patch.object(series_seals, "LEVEL_POINTS", NEVER),
+            patch.object(store, "COLLECTED_FROM", NEVER),
+        ]
         for one in self._patches:
             one.start()
 

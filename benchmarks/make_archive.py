@@ -5,7 +5,7 @@
 (also: --points 10 of each metric, --seed 0)
 
 A seeded archive as a lab fills it in a year: learning rates from log-uniform ranges, optimizers, nested keys,
-seeds, models, scripts, groups, names and tags, curves that fall or rise, some runs that diverge to NaN or
+seeds, models, scripts, data, groups, names and tags, curves that fall or rise, some runs that diverge to NaN or
 infinity, one in twenty failed with a reason, one in fifty interrupted. All of it goes through
 ``Archive.record_runs``. OUT must not exist; without OUT the archive is deleted. With ``--bare``, a plain
 ``sqlite3`` connection then inserts the same rows into the same tables of another file, in equal batches, for
@@ -135,6 +135,7 @@ def _record(chance: random.Random, number: int, runs: int, keys: int, metrics: i
         host=chance.choice(HOSTS),
         python="CPython 3.11.9",
         script=chance.choice(SCRIPTS),
+        data={"train": f"s3://lab/{config['data']['name']}/{number // 20_000}"},
         commit=f"{number // 500:040x}",
         dirty=chance.random() < 0.3,
         branch="main",

@@ -48,10 +48,11 @@ def _bare(folder: Path, batch: int) -> Iterator[Log]:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(
-        "CREATE TABLE point (series INTEGER, step INTEGER, time_ms INTEGER, value REAL,"
+        "CREATE TABLE IF NOT EXISTS point (series INTEGER, step INTEGER, time_ms INTEGER, value REAL,"
         " PRIMARY KEY (series, step)) WITHOUT ROWID, STRICT"
     )
     pending: list[tuple[int, int, int, float]] = []
+    series = os.getpid()
 
     def write() -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -60,7 +61,7 @@ def _bare(folder: Path, batch: int) -> Iterator[Log]:
         pending.clear()
 
     def log(value: float, step: int) -> None:
-        pending.append((1, step, step, value))
+        pending.append((series, step, step, value))
         if len(pending) >= batch:
             write()
 
@@ -177,11 +178,13 @@ TRACKERS: dict[str, tuple[Callable[[Path], Any], str | None]] = {
 }
 
 
-def log_in_this_process(title: str, folder: Path, points: int, seconds: float) -> dict[str, Any]:
+def log_in_this_process(
+    opened: Callable[[Path], Any], folder: Path, points: int, seconds: float
+) -> dict[str, Any]:
     """Log until `points` or `seconds` are over; return what was measured."""
     clock = time.perf_counter_ns
     calls: list[int] = []
-    with TRACKERS[title][0](folder) as log:
+    with opened(folder) as log:
         began = time.monotonic()
         for step in range(points):
             before = clock()
@@ -230,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     seconds = (1.0 if given.quick else 10.0) if given.seconds is None else given.seconds
     titles = given.only or list(TRACKERS)
     if given.inside:
-        print(json.dumps(log_in_this_process(titles[0], given.inside, points, seconds)))
+        print(json.dumps(log_in_this_process(TRACKERS[titles[0]][0], given.inside, points, seconds)))
         return
     rows: list[tuple[object, ...]] = []
     left_out, failed = [], []

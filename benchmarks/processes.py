@@ -7,10 +7,13 @@ points, the longest wait of a call, and the points a second of all processes, fr
 the last run. The ratio compares with one process that logs as many points in all. In the last line, each
 process has an archive of its own in a spool. For each look, the reader opens the archive, lists the runs and
 follows one. Baseline: the same processes write one file with bare ``sqlite3``, a thousand points a transaction.
+If Sacred is installed, the same processes log with it too, each into a folder of its own in one folder of runs.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import multiprocessing
 import sqlite3
 import tempfile
@@ -85,6 +88,32 @@ def insert_points(path: str, number: int, points: int, gate: Barrier) -> Outcome
         error = f"{type(problem).__name__}: {problem}"
     connection.close()
     return Outcome(began, time.monotonic(), longest, error)
+
+
+def log_with_sacred(folder: str, number: int, points: int, gate: Barrier) -> Outcome:
+    """The same with Sacred, which writes files without any promise before the end of the run."""
+    from sacred import SETTINGS, Experiment
+    from sacred.observers import FileStorageObserver
+
+    SETTINGS.CAPTURE_MODE = "no"
+    logging.disable(logging.INFO)
+    experiment = Experiment("benchmark", save_git_info=False)
+    experiment.observers.append(FileStorageObserver(folder))
+    longest = 0.0
+
+    @experiment.main
+    def main(_run: Any) -> None:
+        nonlocal longest
+        for step in range(points):
+            before = time.perf_counter()
+            _run.log_scalar("loss", 1 / (1 + step), step)
+            longest = max(longest, time.perf_counter() - before)
+
+    experiment.add_config(number=number)
+    gate.wait()
+    began = time.monotonic()
+    experiment.run()
+    return Outcome(began, time.monotonic(), longest, "")
 
 
 def look_until_told(path: str, stop: Event) -> Outcome:
@@ -164,6 +193,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             stop.set()
             reader = looking.get()
         lost = in_all - stored_points(lab)
+        sacred = []
+        if importlib.util.find_spec("sacred") is not None:
+            sacred = at_once(log_with_sacred, str(folder / "sacred"), processes, points)
         apart = at_once(log_points_apart, str(spool), processes, points)
         lost_apart = in_all - sum(stored_points(path) for path in spool.glob("*.db"))
     print(f"{processes} processes, {points:,} points each; longest wait of a call (bare: of a batch)")
@@ -175,7 +207,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         (f"exptrack, {processes} processes", many, lost),
         ("exptrack, the reader beside them", [reader], 0),
         (f"exptrack, {processes} processes, a file each", apart, lost_apart),
+        (f"Sacred, {processes} processes, a folder each", sacred, 0),
     ):
+        if not outcomes:
+            continue
         errors = [outcome.error for outcome in outcomes if outcome.error]
         speed = "" if outcomes == [reader] else rate(outcomes, in_all)
         longest = max(outcome.longest_s for outcome in outcomes) * 1000
@@ -190,6 +225,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         f" (<= 500), {rate(many, in_all) / rate(single, in_all):.2f} x the points/s of one process (>= 0.8;"
         f" bare {rate(bare, in_all) / rate(alone, in_all):.2f})"
     )
+    if sacred:
+        headline(f"{rate(many, in_all) / rate(sacred, in_all):.2f} x the points/s of Sacred (>= 1.5)")
+    else:
+        print("not installed, left out: Sacred")
 
 
 # Set in the reader's process: an Event can be handed to a pool's processes only when they start.

@@ -30,6 +30,7 @@ AND = "config.lr < 0.01 and config.optimizer = 'adam' and metrics.val_acc.max >=
 OR = "config.model.name = 'gpt2' or tag = 'paper' or metrics.loss.min < 0.06"
 NARROW = "config.lr < 2e-5 and config.model.name = 'mlp' and status = failed"
 WIDE = "config.lr < 0.01"
+USED = "data = 's3://lab/c4/0'"
 HALF = "config.lr < 0.001 and metrics.val_acc > 0.5"
 _KEY = "(SELECT id FROM config_key WHERE key = '{}')"
 _METRIC = "(SELECT id FROM metric_name WHERE name = '{}')"
@@ -71,6 +72,12 @@ BY_HAND = {
         WHERE v.key = {_KEY.format("lr")} AND v.num < 0.01""",
     "count, three conditions": f"SELECT count(*) FROM run AS r WHERE {_AND}",
     "count, an OR of three": f"SELECT count(*) FROM run AS r WHERE {_OR}",
+    "count, runs with NaN": "SELECT count(DISTINCT run) FROM metric_series WHERE nan_count > 0",
+    "count, of some data": """SELECT count(*) FROM run_environment AS e, json_each(e.data_references) AS j
+        WHERE j.value = 's3://lab/c4/0'""",
+    "of some data, by start, 20": f"""SELECT r.id FROM run AS r WHERE EXISTS (
+        SELECT 1 FROM run_environment AS e, json_each(e.data_references) AS j
+        WHERE e.run = r.id AND j.value = 's3://lab/c4/0') {_NEWEST}""",
     "two conditions, by a metric, 100, count": f"""SELECT s.run FROM metric_series AS s
         WHERE s.metric = {_METRIC.format("val_acc")} AND s.completed = 1 AND {_TWO.format(run="s.run")}
         ORDER BY s.last_value DESC""",
@@ -106,6 +113,9 @@ BOUNDS = {
     "count, one unselective": 30,
     "count, three conditions": 40,
     "count, an OR of three": 30,
+    "count, runs with NaN": 150,
+    "count, of some data": 150,
+    "of some data, by start, 20": 150,
     "two conditions, by a metric, 100, count": 150,
     "two conditions, by a key, 100, count": 150,
     "one run's full detail": 5,
@@ -141,6 +151,9 @@ def asked(archive: Archive) -> dict[str, Callable[[], object]]:
         "count, one unselective": lambda: runs().where(WIDE).count(),
         "count, three conditions": lambda: runs().where(AND).count(),
         "count, an OR of three": lambda: runs().where(OR).count(),
+        "count, runs with NaN": lambda: runs().where("has_nan").count(),
+        "count, of some data": lambda: runs().where(USED).count(),
+        "of some data, by start, 20": lambda: runs().where(USED).limit(20).list(),
         "two conditions, by a metric, 100, count": lambda: (
             runs().where(HALF).order_by("-metrics.val_acc").rows(COLUMNS)
         ),

@@ -6,10 +6,10 @@ is listed here, and its file is imported when the name is first used.
 
 import atexit
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 import exptrack.fork_imports as _fork_imports
+
+TYPE_CHECKING = False
 
 _fork_imports.register()  # before any other hook of exptrack
 
@@ -122,14 +122,16 @@ _SUBPACKAGES = ("sdn",)
 __all__ = ["__version__", *_HOME_OF, *_SUBPACKAGES]
 
 
-def __getattr__(name: str) -> Any:
+# ``from exptrack import errors`` inside the library comes here, and pays for a suggestion before Python imports
+# the file. So files that a plain run imports say ``import exptrack.errors as errors``.
+def __getattr__(name: str) -> "Any":
     if name in _SUBPACKAGES:
-        return import_module(f"exptrack.{name}")
+        return _load(name)
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(_refuse(name))
     try:
-        value = getattr(import_module(f"exptrack.{home}"), name)
+        value = getattr(_load(home), name)
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
@@ -138,6 +140,13 @@ def __getattr__(name: str) -> Any:
         raise MissingPackageError("optuna 5 or newer", f"exptrack.{name}", "sweep") from None
     globals()[name] = value
     return value
+
+
+def _load(module: str) -> object:
+    # As importlib.import_module does. Importing `importlib` takes longer than this whole file.
+    name = f"exptrack.{module}"
+    __import__(name)
+    return sys.modules[name]
 
 
 def _refuse(name: str) -> str:
@@ -181,6 +190,8 @@ atexit.register(_end_in_order)
 
 # Type checkers follow these imports; at run time __getattr__ does the same.
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack import sdn as sdn
     from exptrack.analysis.records import ComparedKey as ComparedKey
     from exptrack.analysis.records import ComparedMetric as ComparedMetric

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 
 VARIABLE = "EXPTRACK_DB"
+SPOOL_VARIABLE = "EXPTRACK_SPOOL"  # names the folder of a spool, which `database.spooled_file` describes
 NAME = "exptrack.db"
 WRITABLE_BY_ALL = 0o002
 

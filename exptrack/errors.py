@@ -59,7 +59,6 @@ inherit from it too, so that code which does not know exptrack can catch them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from exptrack.known_secrets import mask_secrets
 
@@ -76,7 +75,7 @@ class ExptrackError(Exception):
         # A message quotes what the caller gave, and is printed.
         super().__init__(*(mask_secrets(one) if isinstance(one, str) else one for one in args))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # Python would call the class with the message alone. A Pool hangs on an error that it cannot unpickle.
         return _rebuild, (type(self), self.args), self.__dict__
 
@@ -580,7 +579,7 @@ class ExportError(ExptrackError):
         self.path = path
 
 
-def _rebuild(kind: type[ExptrackError], args: tuple[Any, ...]) -> ExptrackError:
+def _rebuild(kind: type[ExptrackError], args: tuple[object, ...]) -> ExptrackError:
     """Make an unpickled error, of which the pickle restores the attributes."""
     return kind.__new__(kind, *args)
 

@@ -9,7 +9,6 @@ It does not wait for other modules: a script may fork in one thread while its im
 thread.
 """
 
-import importlib
 import os
 import sys
 
@@ -23,12 +22,16 @@ _AWAITED = frozenset((OWN, *LATE_LIBRARIES.split())) | sys.stdlib_module_names
 
 def _under_way() -> set[str]:
     """Return the names of the modules that some thread imports, and perhaps of others."""
+    import importlib  # takes longer than this whole file
+
     locks = getattr(getattr(importlib, "_bootstrap", None), "_module_locks", None)
     return set(sys.modules if locks is None else locks)
 
 
 def await_imports() -> None:
     """Wait until no other thread imports a module that exptrack may need."""
+    import importlib
+
     seen: set[str] = set()
     while names := _under_way() - seen:
         seen |= names

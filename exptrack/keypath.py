@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from exptrack.errors import ConfigError
 from exptrack.plain import short_repr
 from exptrack.validation import check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def join_path(path: str, key: str) -> str:
@@ -68,7 +71,7 @@ def _quoted_part(path: str, start: int) -> tuple[str, int]:
     raise ConfigError(f"config path {short_repr(path)} has an unclosed quote; close it", key=path)
 
 
-_ITEM = re.compile(r"(.+?)((?:\[-?[0-9]{1,9}\])+)", re.DOTALL)
+_ITEM = r"(?s)(.+?)((?:\[-?[0-9]{1,9}\])+)"
 
 
 def split_index(key: str) -> tuple[str, list[int]] | None:
@@ -76,7 +79,7 @@ def split_index(key: str) -> tuple[str, list[int]] | None:
 
     A map may hold a key that is written so. Look for that first.
     """
-    found = _ITEM.fullmatch(key)
+    found = re.fullmatch(_ITEM, key) if key.endswith("]") else None
     if found is None:
         return None
     return found[1], [int(place) for place in found[2][1:-1].split("][")]

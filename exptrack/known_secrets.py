@@ -19,7 +19,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 SHORTEST_SECRET = 6
 LONG_SECRET = 12  # of these, a part is hidden too

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, ParamSpec, TypeVar, overload
+
     from exptrack.record_lists import RecordList, RecordTuple
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
+    _P = ParamSpec("_P")
+    _T = TypeVar("_T")
 
+if TYPE_CHECKING:
 
-@overload
-def listed(function: Callable[_P, list[_T]]) -> Callable[_P, RecordList[_T]]: ...
-@overload
-def listed(function: Callable[_P, tuple[_T, ...]]) -> Callable[_P, RecordTuple[_T]]: ...
+    @overload
+    def listed(function: Callable[_P, list[_T]]) -> Callable[_P, RecordList[_T]]: ...
+    @overload
+    def listed(function: Callable[_P, tuple[_T, ...]]) -> Callable[_P, RecordTuple[_T]]: ...
 
 
 def listed(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ import os
 import stat
 from contextlib import suppress
 
-from exptrack import own_files
+import exptrack.own_files as own_files
 
 DRAFT_PREFIX = ".exptrack-"
 NEW_FILE = (

@@ -13,8 +13,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import ProcessIdentity, current_process, is_alive, pages_folder, read_small
 
 
@@ -53,11 +53,11 @@ def announce_page(path: str, origin: str, token: str) -> Iterator[None]:
 
 
 def _name_file(path: str) -> str:
-    import hashlib
+    from exptrack.digests import sha256
 
     # A home folder may be shared by machines, where the same path and port mean something else.
     place = f"{current_process().host_id}\0{os.path.normcase(os.path.realpath(path))}"
-    name = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    name = sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return os.path.join(pages_folder(), f"{name}.json")
 
 

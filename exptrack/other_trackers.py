@@ -7,7 +7,6 @@ and the SummaryWriter of TensorBoard.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 _WORDS_OF_RUN = {
     "run.log({name: value}, step)": "add_scalar add_scalars log_dict log_metrics log_scalar log_scalars track",
@@ -66,5 +65,7 @@ CALLS = {"run": _turn(_WORDS_OF_RUN), "archive": _turn(_WORDS_OF_ARCHIVE), "expt
 
 def find_close(name: str, known: Iterable[str]) -> str | None:
     """Return the public one of these names that is spelt nearly so."""
+    from difflib import get_close_matches
+
     close = get_close_matches(name, [one for one in known if one[:1] != "_"], n=1)
     return close[0] if close else None

@@ -24,14 +24,18 @@ import re
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, BinaryIO
 
 from exptrack.errors import InvalidValueError, OwnFileError, warn
 from exptrack.plain import attribute, read_path, short_path
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any, BinaryIO
+
+
 # The names of an archive's files, after its own name.
-ENDINGS = re.compile(
+ENDINGS = (
     r"|-wal|-shm|-journal"
     r"|-wal\.mend|\.rescued-.*|\.damaged-.*"  # the copies that a connection writes
     r"|\.[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}\.points.*"  # the journals, also those that were put aside
@@ -46,20 +50,26 @@ _FileId = tuple[int, int]
 class _OpenArchive:
     """An archive that is open, and the files that belong to it."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(os.path.realpath(path))
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.file = os.path.realpath(path)
         self._seen: set[_FileId] = set()  # the file itself, also after it was renamed
         self._listed: tuple[int, int, frozenset[_FileId]] | None = None
 
+    @property
+    def path(self) -> Path:
+        from pathlib import Path
+
+        return Path(self.file)
+
     def has(self, wanted: _FileId) -> bool:
         """Whether the file of this device and inode belongs to the archive."""
-        main = _identify(self.path)
+        main = _identify(self.file)
         if main is not None:
             self._seen.add(main)
         if wanted in self._seen:
             return True
-        folder = self.path.parent
-        if wanted in (_identify(f"{self.path}{end}") for end in ("-wal", "-shm", "-journal")):
+        folder = os.path.dirname(self.file)
+        if wanted in (_identify(f"{self.file}{end}") for end in ("-wal", "-shm", "-journal")):
             return True
         try:
             changed = os.stat(folder).st_mtime_ns
@@ -70,28 +80,28 @@ class _OpenArchive:
             listed = self._listed = self._list(folder, changed)
         return wanted in listed[2]
 
-    def _list(self, folder: Path, changed: int) -> tuple[int, int, frozenset[_FileId]]:
+    def _list(self, folder: str, changed: int) -> tuple[int, int, frozenset[_FileId]]:
         import time
 
         now = time.time_ns()
         found: set[_FileId] = set()
         with suppress(OSError):
             names = [name for name in os.listdir(folder) if self.is_name(name)]
-            found = {one for name in names if (one := _identify(folder / name)) is not None}
+            found = {one for name in names if (one := _identify(os.path.join(folder, name))) is not None}
         return changed, now, frozenset(found)
 
     def is_name(self, name: str) -> bool:
         """Whether a file of this name beside the archive belongs to it."""
-        own = self.path.name
-        return name.startswith(own) and ENDINGS.fullmatch(name[len(own) :]) is not None
+        own = os.path.basename(self.file)
+        return name.startswith(own) and re.fullmatch(ENDINGS, name[len(own) :]) is not None
 
 
 _OPEN: dict[int, _OpenArchive] = {}
 _KEPT: list[int] = []  # descriptors whose close would drop locks
-_told: set[tuple[str, Path]] = set()
+_told: set[tuple[str, str]] = set()
 
 
-def register(key: object, path: Path) -> None:
+def register(key: object, path: str | os.PathLike[str]) -> None:
     """Keep the files of the archive at `path` from being opened, until `key` is forgotten."""
     _OPEN[id(key)] = _OpenArchive(path)
 
@@ -119,7 +129,7 @@ def find_owner(path: str | bytes | os.PathLike[str]) -> Path | None:
             return owner
     folder, name = os.path.split(os.path.abspath(os.fsdecode(path)))
     for archive in list(_OPEN.values()):
-        if archive.is_name(name) and _identify(folder) == _identify(archive.path.parent) is not None:
+        if archive.is_name(name) and _identify(folder) == _identify(os.path.dirname(archive.file)) is not None:
             return archive.path
     return None
 
@@ -249,7 +259,7 @@ class _RegularFile(io.FileIO):
 
 def warn_of_left_out(folder: str, names: Iterable[str], archive: Path) -> None:
     """Say once of a folder that files of an open archive in it were not stored."""
-    place = (os.path.abspath(folder), archive)
+    place = (os.path.abspath(folder), str(archive))
     if place not in _told:
         _told.add(place)
         some = ", ".join(sorted(names))
@@ -265,3 +275,11 @@ def _identify(path: str | Path) -> _FileId | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino) if status.st_ino else None
+
+
+def is_one_file(one: str, other: str) -> bool:
+    """Whether two paths lead to one file that exists."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False

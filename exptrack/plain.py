@@ -16,12 +16,18 @@ Invariants:
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeGuard
 
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import PurePath
+    from typing import Any, TypeGuard
+
 
 SHOWN_CHARS = 40
 SHOWN_PATH_CHARS = 1_000
@@ -32,6 +38,12 @@ MAX_ELEMENTS = 1_000_000  # tags, names, ids: no archive has more
 def is_text(value: object) -> TypeGuard[str]:
     """Whether a value is text. Unlike ``isinstance``, this does not ask the value."""
     return issubclass(type(value), str)
+
+
+def is_path(value: object) -> TypeGuard[PurePath]:
+    """Whether `value` is a path of ``pathlib``. There is none before something has imported that."""
+    pathlib = sys.modules.get("pathlib")
+    return pathlib is not None and isinstance(value, pathlib.PurePath)
 
 
 def is_whole(value: object) -> TypeGuard[int]:

@@ -12,11 +12,12 @@ Invariants:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
-from typing import NamedTuple
+
+from exptrack.digests import sha256
+from exptrack.named_tuples import NamedTuple
 
 _READ_LIMIT = 1 << 20
 HOST_CHARS = 8  # of each half of a host id
@@ -87,7 +88,7 @@ def _is_same_start(one: str, other: str) -> bool:
 
 def identify_space(identity: ProcessIdentity, bits: int) -> int:
     """Return a number that tells the host and namespace in which the pid of a process means that process."""
-    return int(hashlib.sha256(identity.host_id.encode()).hexdigest(), 16) >> (256 - bits)
+    return int(sha256(identity.host_id.encode()).hexdigest(), 16) >> (256 - bits)
 
 
 def is_gone(pid: int) -> bool:
@@ -169,7 +170,7 @@ def _make_host_id() -> str:
 
 
 def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:HOST_CHARS]
+    return sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:HOST_CHARS]
 
 
 def _read_boot_id() -> str:

@@ -15,9 +15,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
 
+from exptrack.named_tuples import NamedTuple
 from exptrack.shown import shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 # The metrics that hold what a rewinding of their run has hidden have names that begin so.
 REWOUND = "exptrack:rewound/"

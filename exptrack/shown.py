@@ -7,11 +7,15 @@ is imported when a notebook asks for it, since every start of a run imports this
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
 
 from exptrack.record_fields import fields_of
 
-_Kind = TypeVar("_Kind", bound=type)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _Kind = TypeVar("_Kind", bound=type)
+
 
 MOST_ELEMENTS = 8  # of a list or a map that a repr spells out
 MOST_CHARS = 300  # of one value

@@ -5,8 +5,7 @@ Exponents then lie together and compress; mantissas do not, and zstd leaves them
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import zstandard
 
@@ -16,9 +15,10 @@ def compress_shuffled(compressor: zstandard.ZstdCompressor, data: bytes | memory
     import zstandard
 
     stream = compressor.compressobj(size=len(data))
+    data = bytes(data)  # Python takes every fourth byte of a memoryview eight times as slowly
     out: list[bytes] = []
     for place in range(width):
-        out += stream.compress(bytes(data[place::width])), stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        out += stream.compress(data[place::width]), stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
     return b"".join([*out, stream.flush()])
 
 

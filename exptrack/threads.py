@@ -20,18 +20,15 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from exptrack.errors import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-    from queue import SimpleQueue
+    from typing import Protocol
 
 END_WAIT_S = 1.0
 LOOK_S = 0.0001
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 # These count the threads after the hooks of the parent: https://github.com/python/cpython/issues/137109
 COUNTS_LATE = (3, 13) <= sys.version_info < (3, 13, 10) or (3, 14) <= sys.version_info < (3, 14, 1)
 
@@ -58,70 +55,20 @@ class Signal:
         return self._lock.acquire(timeout=timeout_s)
 
 
-class Helper:
-    """One more thread, which does pieces of work in their order while a ``with`` block lasts.
+if TYPE_CHECKING:
 
-    ``ThreadPoolExecutor`` refuses work once the main thread has ended; the program's other threads go on then.
-    Where the system has no room for a thread, :meth:`submit` does the work itself.
-    """
+    class Endable(Protocol):
+        """A thread that ends when it is asked to."""
 
-    def __init__(self, name: str) -> None:
-        from queue import SimpleQueue  # a plain run needs neither it nor the heap that comes along
+        native_id: int
 
-        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def __enter__(self) -> Helper:
-        assert self._thread is not None
-        try:
-            self._thread.start()
-        except RuntimeError:
-            self._thread = None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Wait until all work is done."""
-        if self._thread is not None:
-            self._tasks.put(None)
-            self._thread.join()
-
-    def submit(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Let the thread call `work` with these arguments; return what will have its result."""
-        from concurrent.futures import Future
-
-        future = Future[_T]()
-
-        def fulfil() -> None:
-            try:
-                result = work(*args, **kwargs)
-            except BaseException as error:  # whatever it is, whoever asks for the result gets it
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-        if self._thread is None:
-            fulfil()
-        else:
-            self._tasks.put(fulfil)
-        return future
-
-    def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            task()
-
-
-class Endable(Protocol):
-    """A thread that ends when it is asked to."""
-
-    native_id: int
-
-    @property
-    def is_ending(self) -> bool: ...
-    @property
-    def is_running(self) -> bool: ...
-    @property
-    def is_here(self) -> bool: ...
-    def ask_to_end(self) -> None: ...
+        @property
+        def is_ending(self) -> bool: ...
+        @property
+        def is_running(self) -> bool: ...
+        @property
+        def is_here(self) -> bool: ...
+        def ask_to_end(self) -> None: ...
 
 
 class Worker:

@@ -13,14 +13,19 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import attribute, is_whole, plain, reading, short_repr
 from exptrack.validation import INT64_MIN, check_number
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND, _MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
+_STORED_CHARS = len("2026-01-31 12:00:00.000000")  # of a moment as `utc_text` writes it
 _LAST = datetime.max.replace(tzinfo=UTC)
 # A datetime can hold the years 1 to 9999 only.
 _FIRST_US, _LAST_US = (
@@ -34,9 +39,7 @@ _MULTIPLES = {"us": 1, "ms": 10**3} | {
 }
 _FRACTIONS = {"ns": 10**3, "ps": 10**6, "fs": 10**9, "as": 10**12}
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(
-    rf"\s*([0-9]+(?:\.[0-9]+)?)\s*({'|'.join(sorted(SECONDS, key=len, reverse=True))})(?![a-z])"
-)
+_DURATION = rf"\s*([0-9]+(?:\.[0-9]+)?)\s*({'|'.join(sorted(SECONDS, key=len, reverse=True))})(?![a-z])"
 
 
 # `read_clock(CLOCK)` is `steady_s()` for the logging calls, which it saves 30 ns. time.monotonic() stands still
@@ -73,6 +76,9 @@ def time_after(at: str, before: str | None) -> str:
 
 def moment(text: str) -> datetime:
     """Read a wall-clock time that the archive stores, as an aware UTC datetime."""
+    if len(text) == _STORED_CHARS:
+        # With the zone in the text, this takes a fifth of the time of replacing it.
+        return datetime.fromisoformat(f"{text}+00:00")
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
@@ -201,7 +207,7 @@ def seconds_of(time: object, what: str = "a time limit") -> float:
         seconds = _float_or_infinite(time)
     elif type(time) is str:
         text = time.strip()
-        parts = list(_DURATION.finditer(text))
+        parts = list(re.finditer(_DURATION, text))
         if "".join(part[0] for part in parts) == text:
             seconds = sum(float(part[1]) * SECONDS[part[2]] for part in parts)
     if not 0 < seconds < math.inf:

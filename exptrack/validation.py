@@ -10,13 +10,17 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Iterator, Sized
-from typing import Any, SupportsFloat, TypeVar
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import describe_error, is_text, is_whole, plain, reading, short_repr
 from exptrack.records import RunStatus
 
-_F = TypeVar("_F")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, SupportsFloat, TypeGuard, TypeVar
+
+    _F = TypeVar("_F")
+
 
 MAX_NAME_CHARS = 1_000
 MAX_TEXT_CHARS = 16 * 1024 * 1024
@@ -200,10 +204,10 @@ def check_number(value: object, what: str) -> float:
     try:
         number = plain(value)
         # From numpy 2.4 on, float() takes no array of one element that has a dimension.
-        is_array = bool(getattr(number, "ndim", 0)) or not isinstance(number, (SupportsFloat, str))
+        is_array = bool(getattr(number, "ndim", 0)) or not (_gives_float(number) or isinstance(number, str))
         if is_array and hasattr(number, "item"):
             number = plain(number.item())
-        if isinstance(number, SupportsFloat) and not _is_no_number(value) and not _is_no_number(number):
+        if _gives_float(number) and not _is_no_number(value) and not _is_no_number(number):
             found = float.__float__(float(number))
             if math.isinf(found) and callable(finite := getattr(number, "is_finite", None)) and finite():
                 raise OverflowError  # float() turns a large Decimal into an infinity without an error
@@ -218,6 +222,10 @@ def check_number(value: object, what: str) -> float:
             f" {describe_error(error)}"
         ) from error
     raise InvalidTypeError(f"{what} must be a number, not {type(value).__name__} {short_repr(value)}")
+
+
+def _gives_float(value: object) -> TypeGuard[SupportsFloat]:
+    return hasattr(value, "__float__")
 
 
 def _is_no_number(value: object) -> bool:

@@ -9,21 +9,23 @@ from datetime import timedelta
 import pytest
 
 from exptrack import Archive, Run
-from exptrack.metrics import buckets, curves, level_builder, levels, store, summary
+from exptrack.metrics import buckets, curves, level_builder, levels, series_seals, store, summary
+from exptrack.portable import salvage_series
 
 RISING = [(step, step / 2) for step in range(40)]
 
 
 def let_short_series_have_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let series of four points have levels of up to eight buckets, collected and read in small parts."""
-    for module in (level_builder, levels, store, summary, buckets):
+    for module in (level_builder, levels, series_seals, summary, buckets):
         monkeypatch.setattr(module, "LEVEL_POINTS", 4)
     for module in (levels, level_builder):
         monkeypatch.setattr(module, "MOST_BUCKETS", 8)
     monkeypatch.setattr(level_builder, "POINTS_A_BUCKET", 1)
     monkeypatch.setattr(level_builder, "STRIDES_A_BUCKET", 1)
     monkeypatch.setattr(levels, "BATCH", 3)
-    monkeypatch.setattr(store, "CHECKSUM_BATCH", 3)
+    for module in (store, salvage_series):
+        monkeypatch.setattr(module, "CHECKSUM_BATCH", 3)
     monkeypatch.setattr(store, "COLLECTED_FROM", 4)
     monkeypatch.setattr(buckets, "MANY_BUCKETS", 2)
 

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import log_latency, peer_questions, peers, processes, startup, sweeps, timing
+from benchmarks import log_latency, peer_questions, peer_table, peers, processes, startup, sweeps, timing
 from benchmarks.__main__ import benchmark_names
 
 ROOT = Path(__file__).parent.parent
+ROWS_OF_PEERS = [text.format(runs=12, megabytes=1) for text in peer_table.ROWS.values()]
 CHEAP = ["downsampling", "file_size", "frames", "reading"]
 SMALL = {
     "artifact_kills": ["--kills", "2"],
     "integrations": ["--repeat", "2"],
+    "first_calls": ["--runs", "20", "--repeat", "1"],
     "kill_loss": ["--kills", "2"],
     "levels": ["--runs", "2", "--points", "2000", "--repeat", "1"],
     "log_latency": ["--calls", "200", "--laps", "3", "--turns", "20"],
@@ -25,6 +27,7 @@ SMALL = {
     "memory": ["--points", "20000"],
     "merge": ["--runs", "4", "--repeat", "1"],
     "questions": ["--runs", "60", "--repeat", "2"],
+    "runs_in_a_row": ["--runs", "3", "--recorded", "20"],
     "throughput": ["--points", "2000", "--repeat", "1"],
     "verification": ["--runs", "2", "--metrics", "2", "--points", "20", "--long", "2000", "--repeat", "1"],
 }
@@ -149,6 +152,31 @@ def test_what_others_cannot_be_asked_is_named_and_ours_is_answered(
     )
     (row,) = [line for line in said.splitlines() if line.startswith("exptrack")]
     assert row.split()[-1] == str(expected) != "0"
+
+
+def test_one_table_has_all_rows_and_names_the_trackers_that_are_absent(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    size = ["--points", "200", "--runs", "12", "--megabytes", "1", "--fresh", "1", "--begins", "2"]
+    only = [word for title in ("exptrack", "sqlite3", "Aim") for word in ("--only", title)]
+    peer_table.main(["--environments", str(tmp_path), *size, *only])
+    said = capsys.readouterr().out
+    assert "not installed, left out: Aim" in said
+    assert "failed" not in said
+    rows = [line for line in said.splitlines() if line.startswith(tuple(text[:20] for text in ROWS_OF_PEERS))]
+    assert len(rows) == len(ROWS_OF_PEERS)
+    assert not [row for row in rows if row.split()[-1] == "-"]
+
+
+def test_a_tracker_that_fails_is_named_with_its_last_words(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_table.Place, "version", "1.0")
+    size = ["--points", "10", "--runs", "12", "--megabytes", "1", "--fresh", "1", "--begins", "1"]
+    peer_table.main([*size, "--only", "Sacred"])
+    said = capsys.readouterr().out
+    assert "failed: Sacred, log: ModuleNotFoundError: No module named 'sacred'" in said
+    assert "failed: Sacred, processes: " in said
 
 
 def test_quantiles_are_of_the_nearest_rank() -> None:

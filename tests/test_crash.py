@@ -110,15 +110,19 @@ def test_a_truncated_file_without_a_wal_is_damaged(tmp_path: Path) -> None:
         Archive(path)
 
 
-def half_created(path: Path) -> None:
-    """What a power cut amid a creation leaves: some new pages, and the journal that undoes them."""
+def half_created(path: Path, pages_before: int = 1) -> None:
+    """What a power cut amid a creation leaves: some new pages, and the journal that undoes them.
+
+    It undoes them to one page or to an empty file.
+    """
     whole = path.with_name("whole.db")
     Archive(whole).close()
     begun = path.with_name("begun.db")
     connection = sqlite3.connect(begun, isolation_level=None)
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA cache_size = 2")
-    connection.execute("PRAGMA user_version = 0")
+    if pages_before:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA user_version = 0")
     connection.execute("BEGIN")
     connection.execute("CREATE TABLE filler (x)")
     connection.executemany("INSERT INTO filler VALUES (?)", [("x" * 3000,)] * 50)
@@ -129,9 +133,10 @@ def half_created(path: Path) -> None:
     begun.unlink()
 
 
-def test_a_creation_cut_short_is_done_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pages_before", [0, 1])
+def test_a_creation_cut_short_is_done_again(tmp_path: Path, pages_before: int) -> None:
     path = tmp_path / "lab.db"
-    half_created(path)
+    half_created(path, pages_before)
     with pytest.raises(ArchiveCorruptError):
         read_identity(path)
     with pytest.raises(NotAnArchiveError):

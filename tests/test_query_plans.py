@@ -15,21 +15,17 @@ import pytest
 import exptrack
 from benchmarks.make_archive import make_records
 from exptrack import Archive, RecordedRun
+from exptrack.database.point_image import MAKE_TABLE
 from exptrack.query import run_sets
-from exptrack.query.compiler import (
-    FACT_VALUES,
-    METRIC_VALUES,
-    SETS,
-    STATES,
-    TRASHED,
-    Compiler,
-    Fragment,
-)
+from exptrack.query.asked import SelectedRun
+from exptrack.query.compiler import Compiler, Fragment
+from exptrack.query.field_sql import FACT_VALUES, METRIC_VALUES, SETS, STATES
 from exptrack.query.fields import OF_RUNS
-from exptrack.query.ranking import BEST
+from exptrack.query.ranking import BEST, EVERY_RUN
 from exptrack.query.run_query import RunQuery
 from exptrack.query.run_sets import IS_MEMBER
-from exptrack.query.selection import SelectedRun, Selection
+from exptrack.query.run_sql import TRASHED
+from exptrack.query.selection import Selection
 from exptrack.query.vocabulary import OF_KEY, SOURCES, TESTS
 from tests.changes import changing
 
@@ -53,6 +49,7 @@ ALLOWED = {
     "blobs.MISSING": "proving everything is the question",
     "blobs.UNUSED_BLOBS": "collecting everything is the question",
     "blobs.UNUSED_CHUNKS": "collecting everything is the question",
+    "field_sql.RUNS_OF_MAPS": "no index has what runs declare as data; it takes each map apart once",
     "data.RUNS_OF_DATA": "no index has what runs declare as data; it reads what they declare, not the runs",
     "digest.UNSEALED_RUNS": "the content of the whole file is the question",
     "extract.USER_VIEWS": "every view of the user is the question",
@@ -62,6 +59,7 @@ ALLOWED = {
     "field_summary.METRIC_FIELDS": "a row for each metric is the question",
     "groups.GROUP_ATTRIBUTES": "every group is the question",
     "groups.LIST_GROUPS": "every group is the question",
+    "insertion.TAKE_POINTS": "every point of the image is to be inserted",
     "layout.TREES": "every table is the question",
     "media.ALL_NAMES": "a row for each name, up to a limit; it goes from name to name along an index",
     "merge.FORKS": "every fork is the question, once files differ",
@@ -76,8 +74,11 @@ ALLOWED = {
     "page_views.LIST_PAGE_VIEWS": "every view is the question",
     "rest.HAS_OWNERS": "whether there is any row",
     "rest.HOLDS_SOMETHING": "whether there is any row",
+    "run_lists.NEWEST_ROW_IDS": "the newest runs, up to a limit, are the question; it walks their index",
+    "run_lists.NEWEST_RUNS": "the newest runs, up to a limit, are the question; it walks their index",
     "run_sets.ALL_RUNS": "every run is the question; it reads a covering index",
     "run_sets.COUNT_ALL": "the number of all runs is the question; it reads a covering index",
+    "run_sets.RUNS_WITH_NAN": "no index has which series hold NaN; it is asked only of many runs",
     "retention.STORAGE": "the storage of all runs is the question; it reads the artifacts, not the runs",
     "pack.DELETE_WRITERS": "a row for each intake under way",
     "quick_points.COUNT_SERIES": "how many there are is the question; it reads a covering index",
@@ -106,8 +107,8 @@ ALLOWED = {
     "unpack.USER_VIEWS": "every view is the question",
     "value_counts.COUNT_FACTS": "the values of all runs are the question",
     "levels.LEVEL_BYTES": "the size of all levels is the question; few series have one",
-    "metrics.DELETE_ALL_LEVELS": "making all levels anew is the question",
-    "metrics.LONG_SEALED_SERIES": "making all levels anew is the question",
+    "series_seals.DELETE_ALL_LEVELS": "making all levels anew is the question",
+    "series_seals.LONG_SEALED_SERIES": "making all levels anew is the question",
     "verification.COUNT_POINTS": "proving everything is the question",
     "verification.COUNT_RUNS": "proving everything is the question",
     "verification.JOURNAL_ROWS": "proving everything is the question",
@@ -126,8 +127,9 @@ ALLOWED = {
 MEMBER = f" AND {IS_MEMBER.format(id='v.run').replace('?', ':members')}"
 # Statements with gaps, filled as their caller fills them.
 TEMPLATES: dict[str, dict[str, str]] = {
+    "field_sql.RUNS_OF_MAPS": {"test": "w.value = ?"},
     "left_out.NOT_FINITE": {"value": "s.last_value"},
-    "metrics.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
+    "insertion.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
     "metrics.SAVE_SERIES": {"rows": f"({', '.join('?' * 19)})"},
     "field_summary.CONFIG_FIELDS": {"kept": f" AND v.run NOT IN ({TRASHED})"},
     "field_summary.ATTR_FIELDS": {"keys": "SELECT 'a' AS key", "kept": f" AND v.run NOT IN ({TRASHED})"},
@@ -227,6 +229,9 @@ def scans(archive: Archive, sql: str, values: Any) -> list[str]:
     with archive._connection.apart() as raw:
         # Merging reads another file by this name.
         raw.execute("ATTACH ? AS source", (archive.path,))
+        # A large drain reads an image of its points by this one.
+        raw.execute("ATTACH ':memory:' AS batch")
+        raw.execute(MAKE_TABLE.replace("point", "batch.point", 1))
         steps = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
     return [step for step in steps if step.startswith("SCAN") and not HARMLESS.match(step)]
 
@@ -307,7 +312,7 @@ def test_values_of_a_fact_are_found_through_an_index(filled: Archive, fact: str)
 
 @pytest.mark.parametrize("key", BEST, ids=map("-".join, BEST))
 def test_ranking_reads_an_index(filled: Archive, key: tuple[str, str]) -> None:
-    ranking = BEST[key].format(source="metric_series AS s", test="1")
+    ranking = BEST[key].format(source=EVERY_RUN.source, test=EVERY_RUN.test)
     assert scans(filled, ranking, ("val_acc", 10)) == []
 
 
@@ -377,7 +382,7 @@ UNINDEXED_ORDERS += ["study,-trial.number", "trial.state", "attr.score"]
 
 
 def selection(query: RunQuery, connection: Any) -> Selection:
-    return Selection(connection, query._condition, query._order)
+    return Selection(connection, query._asked.condition, query._asked.order)
 
 
 def explained(archive: Archive, statement: Fragment) -> list[str]:
@@ -446,7 +451,7 @@ def test_sets_are_read_along_indexes(filled: Archive, monkeypatch: pytest.Monkey
         return read_list(connection, statement)
 
     monkeypatch.setattr(run_sets, "_read_list", look_and_read)
-    condition = filled.runs().where(text)._condition
+    condition = filled.runs().where(text)._asked.condition
     run_sets.RunSets(filled._connection, Compiler(filled._connection), ()).find(condition)
     scanned = [step for step in found if not WORDS.match(step)]
     assert len(scanned) <= (1 if re.search(TESTED, text) else 0), scanned

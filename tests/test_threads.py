@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from exptrack import threads
-from exptrack.threads import Helper, Worker
+from exptrack.helper_threads import Helper
+from exptrack.threads import Worker
 
 FORKS = """
 import os, sys, threading, time, warnings
@@ -220,3 +221,30 @@ def test_a_helper_does_without_a_thread_where_there_is_no_room(monkeypatch: pyte
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with Helper("helper") as helper:
         assert helper.submit(threading.current_thread).result() is threading.current_thread()
+
+
+def test_after_an_exception_a_helper_leaves_out_what_has_not_begun() -> None:
+    begun, done = threading.Event(), list[int]()
+
+    def work(number: int) -> None:
+        begun.set()
+        time.sleep(0.05)
+        done.append(number)
+
+    with pytest.raises(ZeroDivisionError), Helper("helper") as helper:
+        for number in range(100):
+            helper.submit(work, number)
+        begun.wait(10)
+        raise ZeroDivisionError
+    assert 1 <= len(done) < 100
+
+
+def test_an_outcome_says_when_it_is_there() -> None:
+    may_end = threading.Event()
+    with Helper("helper") as helper:
+        outcome = helper.submit(may_end.wait, 10)
+        assert not outcome.is_over
+        may_end.set()
+        assert outcome.result()
+        assert outcome.is_over
+        assert outcome.result()

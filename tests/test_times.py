@@ -1,13 +1,16 @@
-"""Lengths of time: in seconds or in words."""
+"""Lengths of time, in seconds or in words; moments as they are stored."""
 
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exptrack import InvalidValueError
-from exptrack.times import seconds_of
+from exptrack.times import moment, seconds_of, utc_text
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,14 @@ def test_a_time_limit_is_seconds_or_words(time: object, seconds: float) -> None:
 def test_another_time_limit_is_refused(time: object) -> None:
     with pytest.raises(InvalidValueError, match="like 90s, 10min or 2h 30m"):
         seconds_of(time)
+
+
+@given(when=st.datetimes(timezones=st.just(UTC)))
+def test_a_moment_comes_back_as_it_was_stored(when: datetime) -> None:
+    assert moment(utc_text(when)) == when
+    assert moment(utc_text(when)).tzinfo is UTC
+
+
+@pytest.mark.parametrize("text", ["2026-01-31", "2026-01-31 00:00", "2026-01-31 00:00:00"])
+def test_a_moment_that_another_program_wrote_shorter_is_read(text: str) -> None:
+    assert moment(text) == datetime(2026, 1, 31, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Compare runs: several side by side, two, or a run with the run before it.
+"""Compare runs: several side by side, or a run with the run before it.
 
 Invariant: config values are compared with their types: 1 differs from 1.0.
 """
@@ -10,15 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from exptrack.analysis.difference import describe_change, diff_runs
 from exptrack.analysis.records import (
     ComparedKey,
     ComparedMetric,
-    ConfigDifference,
     FactDifference,
-    MetricDifference,
     RunChanges,
     RunComparison,
-    RunDiff,
 )
 from exptrack.artifacts.code_folder import KeptCode, read_kept_code
 from exptrack.artifacts.store import ArtifactStore
@@ -100,41 +98,6 @@ def _read_metrics(connection: Connection, runs: Sequence[int]) -> dict[str, list
     by_run = [{one.name: one for one in of_runs[run]} for run in runs]
     names = sorted({name for metrics in by_run for name in metrics})
     return {name: [metrics.get(name) for metrics in by_run] for name in names}
-
-
-# Two runs
-
-
-@in_reading
-@decoding_rows
-def diff_runs(connection: Connection, run_a: object, run_b: object) -> RunDiff:
-    """Return what differs between two runs; see :meth:`exptrack.Archive.diff_runs`."""
-    row_a, row_b = resolve_run(connection, run_a), resolve_run(connection, run_b)
-    runs = [row_a["id"], row_b["id"]]
-    config = tuple(
-        ConfigDifference(key.key, _describe_change(*key.present), *key.values, *key.sources)
-        for key in _compare_configs(connection, runs)
-        if key.differs
-    )
-    by_name = _read_metrics(connection, runs)
-    metrics = tuple(_make_metric_difference(name, a, b) for name, (a, b) in by_name.items())
-    return RunDiff(row_a["run_id"], row_b["run_id"], config, metrics)
-
-
-def _make_metric_difference(name: str, a: MetricSummary | None, b: MetricSummary | None) -> MetricDifference:
-    return MetricDifference(
-        name,
-        last_a=a.last if a else None,
-        last_b=b.last if b else None,
-        min_a=a.min if a else None,
-        min_b=b.min if b else None,
-        max_a=a.max if a else None,
-        max_b=b.max if b else None,
-    )
-
-
-def _describe_change(in_a: bool, in_b: bool) -> str:
-    return "changed" if in_a and in_b else "removed" if in_a else "added"
 
 
 # With the run before
@@ -241,6 +204,6 @@ def _compare_maps(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[FactDiffe
     for name in dict.fromkeys([*a, *b]):
         was, now = a.get(name), b.get(name)
         if was != now:
-            change = _describe_change(was is not None, now is not None)
+            change = describe_change(was is not None, now is not None)
             found.append(FactDifference(name, change, was, now))
     return tuple(found)

@@ -14,12 +14,14 @@ from exptrack.analysis.records import RunsLeftOut
 from exptrack.analysis.values import PRUNED_RUNS, VALUES_OF_RUNS
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
-from exptrack.query.compiler import METRIC_VALUES, TRASHED
+from exptrack.query.asked import NEWEST_FIRST
 from exptrack.query.conditions import names_pruned
+from exptrack.query.field_sql import METRIC_VALUES
 from exptrack.query.fields import check_statistic
 from exptrack.query.metric_names import read_metric_name
 from exptrack.query.names import read_filters
-from exptrack.query.selection import NEWEST_FIRST, Selection
+from exptrack.query.run_sql import TRASHED
+from exptrack.query.selection import Selection
 from exptrack.runs.ownership import find_dead_runs
 
 # Runs that are not completed: an index has those that ended, another one the live ones.

@@ -14,12 +14,15 @@ from exptrack.config.store import StoredValue
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError
 from exptrack.plain import read_names, short_repr
-from exptrack.query.compiler import METRIC_VALUES, TRASHED
+from exptrack.query.asked import NEWEST_FIRST
 from exptrack.query.conditions import EVERYTHING, PRUNED, compare_fact, names_pruned
+from exptrack.query.field_sql import METRIC_VALUES
 from exptrack.query.fields import check_statistic
 from exptrack.query.metric_names import read_metric_name
-from exptrack.query.names import find_key, read_filters, suggest_key
-from exptrack.query.selection import NEWEST_FIRST, Selection
+from exptrack.query.name_ids import find_key
+from exptrack.query.names import read_filters, suggest_key
+from exptrack.query.run_sql import TRASHED
+from exptrack.query.selection import Selection
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_text
 

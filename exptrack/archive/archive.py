@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from exptrack import __version__
 from exptrack.archive.artifacts import ArchiveArtifacts
@@ -18,13 +17,11 @@ from exptrack.archive.browsing import ArchiveBrowsing
 from exptrack.archive.groups import ArchiveGroups
 from exptrack.archive.page_views import ArchivePageViews
 from exptrack.archive.portable import ArchivePortable
-from exptrack.archive.records import ArchiveInfo, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
 from exptrack.archive.trash import ArchiveTrash
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.failures import SQLITE_VERSION
-from exptrack.database.filesystem import find_network
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opened_file import CACHE_BYTES
 from exptrack.database.opening import default_connection, find_sealing, open_connection
@@ -42,7 +39,11 @@ from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
 from exptrack.validation import check_choice, check_flag, check_number, check_whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+    from exptrack.archive.records import ArchiveInfo, RecoveryReport
     from exptrack.markup.notebook import View
     from exptrack.portable.snapshot import BackupReport
     from exptrack.portable.verification import VerifyReport
@@ -160,7 +161,7 @@ class Archive(
     @property
     def path(self) -> str:
         """The path of the file."""
-        return str(self._connection.place)
+        return self._connection.home
 
     def __repr__(self) -> str:
         return f"Archive({self.path!r})"
@@ -459,6 +460,8 @@ class Archive(
             ArchiveFullError: the disk has no room for the points.
             ArchiveLockedError: another process held the write lock for over 30 s.
         """
+        from exptrack.archive.records import RecoveryReport
+
         take_over = check_flag(take_over, "take_over")
         if not self._writable:
             raise ArchiveReadOnlyError(
@@ -496,6 +499,8 @@ class Archive(
     @in_reading
     @decoding_rows
     def _count(self, waiting: tuple[Waiting, ...], count_rows: bool) -> ArchiveInfo:
+        from exptrack.archive.records import ArchiveInfo
+        from exptrack.database.filesystem import find_network
         from exptrack.metrics.levels import count_level_bytes
 
         connection = self._connection

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from exptrack.database.connection import Connection
 from exptrack.listed import listed
 from exptrack.records import Artifact
 from exptrack.runs import lookup
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from exptrack.artifacts.records import GcReport, Lineage, RunStorage
     from exptrack.artifacts.store import ArtifactStore

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from exptrack.archive.queries import ArchiveQueries
 from exptrack.archive.series import _list_ids
@@ -19,7 +18,10 @@ from exptrack.plain import is_text, read_elements, read_names
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_choice, check_function, check_step, check_text, check_whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from exptrack.query.completion import FilterHelp
     from exptrack.query.conditions import Field
     from exptrack.query.field_summary import FieldInfo
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from exptrack.query.run_watch import RunWatch
     from exptrack.records import Artifact, ArtifactUse, Event
 
-_T = TypeVar("_T")
+    _T = TypeVar("_T")
+
 
 KEPT_RUNS = "SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL"
 MOST_COMPLETIONS, MOST_ROWS = 1_000, 100_000  # that one call returns

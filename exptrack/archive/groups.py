@@ -7,12 +7,12 @@ described, renamed, empty or in the trash.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from exptrack.database.connection import Connection
 from exptrack.listed import listed
 from exptrack.validation import check_flag
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from exptrack.runs.groups import RunGroup
 

@@ -5,12 +5,11 @@ Invariant: the address of a view is text that only the page understands. No call
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from exptrack.database.connection import Connection
 from exptrack.listed import listed
 from exptrack.validation import check_flag
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from exptrack.query.page_views import PageView
 

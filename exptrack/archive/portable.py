@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
@@ -14,6 +13,7 @@ from exptrack.runs.lookup import resolve_run
 from exptrack.tracking import recovery
 from exptrack.validation import check_flag, check_function, check_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from exptrack.portable.extract import ExtractReport
     from exptrack.portable.merge_records import MergeReport

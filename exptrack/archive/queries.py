@@ -7,9 +7,7 @@ also marks runs whose process died as interrupted.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
-from exptrack.archive.records import SqlResult
 from exptrack.archive.series import ArchiveSeries, _list_ids
 from exptrack.database.connection import Connection, Parameters, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError, QueryError
@@ -29,8 +27,12 @@ from exptrack.validation import (
     check_whole,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff, RunsLeftOut
+    from exptrack.archive.records import SqlResult
     from exptrack.query.details import RunDetail
     from exptrack.query.run_filter import RunFilter
     from exptrack.query.run_query import RunQuery
@@ -66,10 +68,10 @@ class ArchiveQueries(ArchiveSeries):
     @listed
     def list_runs(self, run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:
         """List the runs that a filter admits (by default all), newest first."""
-        from exptrack.query import details
+        from exptrack.query import run_lists
 
         self._settle()
-        return details.list_runs(self._connection, run_filter, limit)
+        return run_lists.list_runs(self._connection, run_filter, limit)
 
     def find_run(self, *, external_id: str) -> RunSummary:
         """Return the run that was started with this external id. Every call that takes a run takes the result.
@@ -177,10 +179,10 @@ class ArchiveQueries(ArchiveSeries):
             RunNotFoundError: no run has one of the ids.
             AmbiguousRunError: one of them means several runs.
         """
-        from exptrack.analysis import comparison
+        from exptrack.analysis import difference
 
         self._settle()
-        return comparison.diff_runs(self._connection, run_a, run_b)
+        return difference.diff_runs(self._connection, run_a, run_b)
 
     def compare(self, run_ids: object, *, all_keys: bool = False) -> RunComparison:
         """Compare runs side by side: the config keys that differ (or all), what set each, and all metrics.
@@ -316,6 +318,7 @@ class ArchiveQueries(ArchiveSeries):
             QueryError: the statement is wrong, is not a SELECT, or needs too much memory.
             QueryStoppedError: it took too long.
         """
+        from exptrack.archive.records import SqlResult
         from exptrack.database.guarded_sql import run_guarded
 
         try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
 
+from exptrack.named_tuples import NamedTuple
 from exptrack.records import JournalReport, Waiting
 from exptrack.shown import shown
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     import pandas
     import polars
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, overload
 
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
@@ -19,7 +18,10 @@ from exptrack.runs.lookup import id_of
 from exptrack.times import moment
 from exptrack.validation import check_flag, check_whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import overload
+
     from exptrack.metrics.alignment import Alignment
     from exptrack.metrics.buckets import Buckets
     from exptrack.metrics.curves import Curves, Scale
@@ -33,14 +35,16 @@ class ArchiveSeries:
 
     _connection: Connection
 
-    @overload
-    def series(
-        self, run_id: object, name: str, *, start: int | None = None, stop: int | None = None
-    ) -> Series: ...
-    @overload
-    def series(
-        self, run_id: object, name: str, *, start: int | None = None, stop: int | None = None, buckets: int
-    ) -> Buckets: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def series(
+            self, run_id: object, name: str, *, start: int | None = None, stop: int | None = None
+        ) -> Series: ...
+        @overload
+        def series(
+            self, run_id: object, name: str, *, start: int | None = None, stop: int | None = None, buckets: int
+        ) -> Buckets: ...
 
     def series(
         self,

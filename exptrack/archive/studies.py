@@ -6,15 +6,16 @@ Invariant: calls that only read studies, stop them or delete them need no Optuna
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection
-from exptrack.extras import require_optuna
 from exptrack.listed import listed
 from exptrack.records import TrialState
 from exptrack.validation import check_choice, check_flag
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.sweeps.optuna_storage import OptunaStorage, StaleTrialCallback
     from exptrack.sweeps.plan import SweepPlan
     from exptrack.sweeps.records import StudyInfo, SweepReport, SweepTrial, TrialRecord
@@ -43,6 +44,8 @@ class ArchiveStudies:
             InvalidValueError: an option is invalid; the message names it.
             MissingPackageError: Optuna is not installed.
         """
+        from exptrack.extras import require_optuna
+
         require_optuna()
         from exptrack.sweeps.study import Study
 
@@ -57,6 +60,8 @@ class ArchiveStudies:
             StudyNotFoundError: there is no such study.
             MissingPackageError: Optuna is not installed.
         """
+        from exptrack.extras import require_optuna
+
         require_optuna()
         from exptrack.sweeps.study import open_study
 
@@ -123,6 +128,8 @@ class ArchiveStudies:
             InvalidValueError: the command cannot be run, or an option is invalid; the message names it.
             MissingPackageError: Optuna is not installed.
         """
+        from exptrack.extras import require_optuna
+
         require_optuna()
         from exptrack.sweeps.runner import run_sweep
 
@@ -169,6 +176,8 @@ class ArchiveStudies:
             MissingPackageError: optuna 5 or newer is not installed.
             InvalidValueError: the interval or the grace period is not a positive number of seconds.
         """
+        from exptrack.extras import require_optuna
+
         require_optuna()
         from exptrack.sweeps.optuna_storage import OptunaStorage
 

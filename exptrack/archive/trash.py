@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
-from exptrack.archive.records import DeleteReport
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.listed import listed
 from exptrack.runs import lookup
 from exptrack.times import seconds_of, utc_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from exptrack.archive.records import DeleteReport
     from exptrack.artifacts.blobs import Collected
     from exptrack.runs.trash import TrashedRun
 
@@ -135,6 +135,8 @@ class ArchiveTrash:
         return self._delete(lambda: [lookup.resolve_run(self._connection, one) for one in wanted])
 
     def _delete(self, find: Callable[[], Sequence[Row]]) -> DeleteReport:
+        from exptrack.archive.records import DeleteReport
+
         names, removed = self._delete_rows(find)
         freed = self._connection.vacuum_free_pages()
         return DeleteReport(names, removed.blobs, removed.stored_bytes, freed)

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError, RunTrashedError
 from exptrack.known_secrets import mask_secrets
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import read_names, short_repr
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.row_sums import changing_alias, changing_artifact
 from exptrack.validation import check_name, check_step, check_text
 
 LATEST = "latest"
-_VERSION = re.compile(r"v[0-9]+")
+_VERSION = r"v[0-9]+"
 # The last colon parts the name from the label: a name may contain colons, a label may not.
-_LABELLED = re.compile(r"(?s)(?P<name>.+):(?P<label>[^:/]+)")
+_LABELLED = r"(?s)(?P<name>.+):(?P<label>[^:/]+)"
 MAX_VERSION_CHARS = 18
 MAX_ALIAS_CHARS = 200
 
@@ -51,13 +51,13 @@ class Label(NamedTuple):
 
 def read_label(reference: str) -> Label | None:
     """Split ``NAME:v2``, ``NAME:latest`` or ``NAME:ALIAS``; None if the text has no label."""
-    match = _LABELLED.fullmatch(reference)
+    match = re.fullmatch(_LABELLED, reference)
     if match is None:
         return None
     name, label = match["name"], match["label"]
     if label == LATEST:
         return Label(name, None, None)
-    if _VERSION.fullmatch(label) and len(label) <= MAX_VERSION_CHARS:
+    if re.fullmatch(_VERSION, label) and len(label) <= MAX_VERSION_CHARS:
         return Label(name, int(label[1:]), None)
     return Label(name, None, remove_secrets_of_name(label))
 
@@ -84,7 +84,7 @@ def check_alias(alias: object) -> str:
             ``latest``, ``v1``, ``v2``, ….
     """
     checked = remove_secrets_of_name(check_name(alias, "alias"))
-    if checked == LATEST or _VERSION.fullmatch(checked):
+    if checked == LATEST or re.fullmatch(_VERSION, checked):
         raise InvalidValueError(
             f"the alias {short_repr(checked)} already names a version by its number or age; choose another word"
         )

@@ -1,8 +1,7 @@
-"""The blob store: bytes named by their content, cut into chunks, each stored once, verified on every read.
+"""Store blobs: bytes named by their content, cut into chunks, each stored once. `stored_blob` reads them.
 
 Invariants: a blob is named by the SHA-256 of its bytes, computed while it is written. It is an ordered list of
-chunks and records the SHA-256 of that list. The list is verified first, so reading may begin at any chunk.
-Bytes are returned only after their chunk is verified. A chunk is stored once, however many blobs contain it.
+chunks and records the SHA-256 of that list. A chunk is stored once, however many blobs contain it.
 
 A blob becomes visible in the same transaction as the row that names it. The chunks of a large blob are stored
 before that, in short transactions that let other processes write in between. Until then a row of `blob_writer`
@@ -11,38 +10,36 @@ names the process at work. A collection keeps the blobs of living processes and 
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
-from array import array
-from bisect import bisect_right
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
-from exptrack.artifacts.chunks import CODECS, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
-from exptrack.database.connection import Connection, Row, in_reading, in_section
-from exptrack.database.damage import decoding_rows
+from exptrack.artifacts.chunks import Packed, PackedStream, Packer, Piece
+from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError, NotFoundError
+from exptrack.digests import sha256
+from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import ProcessIdentity, current_process, is_alive
-from exptrack.threads import Helper
 from exptrack.times import utc_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from _hashlib import HASH
+    from typing import Self
 
 FLUSH_BYTES = 4 * 1024 * 1024  # stored in one transaction
+# So large may the WAL become meanwhile. To copy it into the file takes as long as to write it did, and the next
+# transaction of another kind does so, mostly that of a thread.
+WAL_BYTES = 128 * 1024 * 1024
 # A process on another host cannot be looked at. After this time without a write it counts as dead.
 SILENCE = timedelta(days=1)
 RAW_BYTES = (
     16 * 1024
 )  # so few bytes are stored as they are where a run starts: packing them takes longer to load
-CHUNKS_AHEAD = 4  # verified in a thread while a blob is read from end to end
 
 SELECT_CHUNK = "SELECT id FROM chunk WHERE sha256 = ?"
 INSERT_CHUNK = "INSERT INTO chunk (sha256, raw_bytes, stored_bytes, codec) VALUES (?, ?, ?, ?)"
@@ -62,21 +59,6 @@ DO UPDATE SET written_at = excluded.written_at, checksum = excluded.checksum
 DELETE_HOLDS = "DELETE FROM blob_writer WHERE holder = ?"
 HOLDS = """
 SELECT holder, host_id, boot_id, pid, pid_started, max(written_at) AS at FROM blob_writer GROUP BY holder
-"""
-BLOB_FACTS = "SELECT id, hash, size_bytes, list_sha256 FROM blob WHERE id = ?"
-CHUNK_LIST = """
-SELECT bc.offset_bytes, c.sha256, c.raw_bytes
-FROM blob_chunk AS bc LEFT JOIN chunk AS c ON c.id = bc.chunk
-WHERE bc.blob = ? ORDER BY bc.offset_bytes
-"""
-# A hostile row may hold more bytes than any chunk, or a codec that is not text. SQLite replaces both here, so
-# they are never loaded.
-CODEC = f"CASE WHEN c.codec IN ({', '.join(map(repr, CODECS))}) THEN c.codec ELSE 'other' END AS codec"
-CHUNK_DATA = f"""
-SELECT c.raw_bytes, {CODEC}, length(d.data) AS stored_bytes,
-       CASE WHEN length(d.data) <= {MAX_STORED_BYTES} THEN d.data END AS data
-FROM chunk AS c LEFT JOIN chunk_data AS d ON d.chunk = c.id
-WHERE c.sha256 = ?
 """
 UNUSED_BLOBS = """
 SELECT b.id FROM blob AS b
@@ -132,10 +114,18 @@ class NewBlob:
         self.hash = ""
         self.name = ""  # in the file: its hash, once all of it was read
         self.size_bytes = 0
-        self.list_sha256 = hashlib.sha256()
+        self.list_sha256 = sha256()
         self.parts: list[tuple[int, bytes]] = []  # offset and sha256 of the chunks still to be written
         self.whole = False  # all its bytes were read
         self.written = False  # all its rows were written
+
+    @classmethod
+    def stored(cls, row_id: int, name: str, size_bytes: int) -> Self:
+        """Return a blob that the archive has already."""
+        found = cls()
+        found.id, found.hash, found.name, found.size_bytes = row_id, name, name, size_bytes
+        found.whole = found.written = True
+        return found
 
     def add(self, piece: Piece) -> None:
         """Append the next piece."""
@@ -148,7 +138,7 @@ class _Pending(NamedTuple):
     """A chunk to be written; `packed` is None if the file seemed to have it already."""
 
     piece: Piece
-    packed: tuple[str, bytes] | None
+    packed: Packed | None
 
 
 class Intake:
@@ -201,19 +191,52 @@ class Intake:
         Raises:
             InvalidTypeError: the source is of another type, or returns anything but bytes.
         """
-        blob, packer, stream = NewBlob(), Packer(), CutStream(source)
+        blob, stream = NewBlob(), PackedStream(source, self._has_chunk)
         self._blobs.append(blob)
-        for pieces in stream:
-            for piece in pieces:
-                blob.add(piece)
-                known = self._connection.value(SELECT_CHUNK, (piece.sha256,))
-                packed = packer.pack(piece.data) if known is None else None
-                self._pending.append(_Pending(piece, packed))
-                self._pending_bytes += len(piece.data)
-            if self._pending_bytes >= FLUSH_BYTES:
-                self._flush()
+        asks = True
+        with closing(iter(stream)) as pieces:
+            for piece, packed in pieces:
+                self._add(blob, piece, packed)
+                if asks and stream.is_hashed_ahead:
+                    if self._take_stored(blob, stream.hash, stream.size_bytes):
+                        return blob
+                    asks = False
         blob.hash, blob.whole = stream.hash, True
         return blob
+
+    def _has_chunk(self, sha256: bytes) -> bool:
+        return self._connection.value(SELECT_CHUNK, (sha256,)) is not None
+
+    def _add(self, blob: NewBlob, piece: Piece, packed: Packed | None) -> None:
+        """Let one more piece of a blob wait to be written; write what waits if that is much."""
+        blob.add(piece)
+        self._pending.append(_Pending(piece, packed))
+        self._pending_bytes += len(piece.data)
+        if self._pending_bytes >= FLUSH_BYTES:
+            self._flush()
+
+    def _take_stored(self, blob: NewBlob, whole: str, size_bytes: int) -> bool:
+        """Let a blob whose rest is not cut yet be the one that is stored with its hash, if there is one."""
+        if self._connection.value(SELECT_BLOB, (whole,)) is None:
+            return False
+        return self._connection.section(partial(self._take_stored_once, blob, whole, size_bytes))
+
+    def _take_stored_once(self, blob: NewBlob, whole: str, size_bytes: int) -> bool:
+        connection = self._connection
+        self._holding = True
+        with connection.transaction(wal_bytes=WAL_BYTES):
+            self._require_held()
+            same = connection.value(SELECT_BLOB, (whole,))
+            if same is None:
+                return False
+            if blob.id is not None:
+                connection.execute(DELETE_BLOB, (blob.id,))
+            self._hold(int(same), whole)
+            held = self._held_blobs()
+        self._held, self._has_spare = held, True
+        blob.id, blob.parts, blob.written = int(same), [], True
+        blob.hash, blob.name, blob.size_bytes, blob.whole = whole, whole, size_bytes, True
+        return True
 
     def put_small(self, data: bytes) -> NewBlob:
         """Store bytes as :meth:`put` does; if they are few, without loading what cuts and packs.
@@ -222,24 +245,24 @@ class Intake:
         """
         if not 0 < len(data) <= RAW_BYTES:
             return self.put(data)
-        piece = Piece(hashlib.sha256(data).digest(), memoryview(data))
-        return self.put_packed([(piece, ("raw", data))])
+        piece = Piece(sha256(data).digest(), memoryview(data))
+        return self._put_packed([(piece, ("raw", data))], sha256())
 
-    def put_packed(self, chunks: Iterable[tuple[Piece, tuple[str, bytes]]]) -> NewBlob:
+    def put_packed(self, chunks: Iterable[tuple[Piece, Packed]]) -> NewBlob:
         """Store a blob of chunks that another file holds: each piece, and its codec and packed bytes.
 
         The bytes stay cut and packed as they are. Commits as :meth:`put` does.
         """
-        blob, whole = NewBlob(), hashlib.sha256()
+        import hashlib
+
+        return self._put_packed(chunks, hashlib.sha256())
+
+    def _put_packed(self, chunks: Iterable[tuple[Piece, Packed]], whole: HASH) -> NewBlob:
+        blob = NewBlob()
         self._blobs.append(blob)
         for piece, packed in chunks:
-            blob.add(piece)
             whole.update(piece.data)
-            known = self._connection.value(SELECT_CHUNK, (piece.sha256,))
-            self._pending.append(_Pending(piece, packed if known is None else None))
-            self._pending_bytes += len(piece.data)
-            if self._pending_bytes >= FLUSH_BYTES:
-                self._flush()
+            self._add(blob, piece, None if self._has_chunk(piece.sha256) else packed)
         blob.hash, blob.whole = f"sha256:{whole.hexdigest()}", True
         return blob
 
@@ -248,7 +271,7 @@ class Intake:
 
     def _flush_once(self) -> None:
         self._holding = True
-        with self._pending_again(), self._connection.transaction():
+        with self._pending_again(), self._connection.transaction(wal_bytes=WAL_BYTES):
             self._write(packing=Packer(), hold=True)
             held = self._held_blobs()
         self._held = held
@@ -276,7 +299,7 @@ class Intake:
         self._connection.section(partial(self._attach_once, name, durable))
 
     def _attach_once(self, name: Callable[[], object], durable: bool) -> None:
-        with self._pending_again(), self._connection.transaction(durable=durable):
+        with self._pending_again(), self._transaction_to_attach(durable):
             self._write(packing=Packer(), hold=False)
             name()
             if self._holding:
@@ -287,14 +310,14 @@ class Intake:
         self._holding = False
         self._blobs.clear()
 
+    def _transaction_to_attach(self, durable: bool) -> AbstractContextManager[None]:
+        if self._holding and not durable:
+            return self._connection.transaction(wal_bytes=WAL_BYTES)
+        return self._connection.transaction(durable=durable)
+
     def _write(self, *, packing: Packer, hold: bool) -> None:
         connection = self._connection
-        if self._held and self._held_blobs() != self._held:
-            # By now their row ids may belong to other blobs.
-            raise ConflictError(
-                f"{connection.path}: another process deleted the bytes stored so far, because this one seemed"
-                " dead; register the content again"
-            )
+        self._require_held()
         ids: dict[bytes, int] = {}
         for piece, packed in self._pending:
             known = connection.value(SELECT_CHUNK, (piece.sha256,))
@@ -311,9 +334,21 @@ class Intake:
             if not blob.written:
                 self._write_blob(blob, ids)
                 if hold:
-                    row = (blob.id, self._holder, *current_process(), utc_text())
-                    connection.execute(INSERT_HOLD, (*row, hash_row("blob_writer", (*row, blob.name))))
+                    assert blob.id is not None
+                    self._hold(blob.id, blob.name)
         self._pending, self._pending_bytes = [], 0
+
+    def _require_held(self) -> None:
+        if self._held and self._held_blobs() != self._held:
+            # By now their row ids may belong to other blobs.
+            raise ConflictError(
+                f"{self._connection.path}: another process deleted the bytes stored so far, because this one"
+                " seemed dead; register the content again"
+            )
+
+    def _hold(self, blob: int, name: str) -> None:
+        row = (blob, self._holder, *current_process(), utc_text())
+        self._connection.execute(INSERT_HOLD, (*row, hash_row("blob_writer", (*row, name))))
 
     def _write_blob(self, blob: NewBlob, ids: dict[bytes, int]) -> None:
         connection = self._connection
@@ -339,182 +374,6 @@ class Intake:
         rows = [(blob.id, offset, ids[sha256]) for offset, sha256 in blob.parts]
         connection.execute_many(INSERT_BLOB_CHUNK, rows)
         blob.parts, blob.written = [], blob.whole
-
-
-class StoredBlob:
-    """Reads a blob, whole or from any place; `what` names it in errors.
-
-    Creating it verifies the list of chunks; each chunk is verified when it is read.
-
-    Raises:
-        ArchiveCorruptError: the blob or a chunk is missing, or the list is damaged.
-    """
-
-    def __init__(self, connection: Connection, blob: int, what: str) -> None:
-        self._connection = connection
-        self._what = what
-        self._unpacker = Unpacker()
-        self._offsets = array("q")
-        self._read_list(blob)
-
-    @in_reading
-    @decoding_rows
-    def _read_list(self, blob: int) -> None:
-        connection = self._connection
-        digests = bytearray()
-        position = 0
-        with connection.snapshot():
-            row = connection.one(BLOB_FACTS, (blob,))
-            if row is None:
-                raise self._corrupt("its bytes are not in the file")
-            for offset, sha256, raw_bytes in connection.iterate(CHUNK_LIST, (blob,)):
-                if offset != position or sha256 is None:
-                    raise self._corrupt("a chunk is missing")
-                self._offsets.append(offset)
-                digests += sha256
-                position += raw_bytes
-        self.hash: str = row["hash"]
-        self.size_bytes: int = row["size_bytes"]
-        self._digests = bytes(digests)
-        if position != self.size_bytes:
-            raise self._corrupt("chunks are missing")
-        if hashlib.sha256(self._digests).digest() != row["list_sha256"]:
-            raise self._corrupt("its list of chunks does not match its checksum")
-
-    def __len__(self) -> int:
-        """Return the number of chunks."""
-        return len(self._offsets)
-
-    def _corrupt(self, problem: str) -> ArchiveCorruptError:
-        return corrupt_error(self._connection, self._what, problem)
-
-    def read_chunk(self, index: int) -> bytes:
-        """Read one chunk and verify it.
-
-        Raises:
-            ArchiveCorruptError: the chunk is damaged or missing.
-            NotFoundError: the blob was removed since it was opened.
-        """
-        return self._verify(index, self._read_row(index))
-
-    def _read_row(self, index: int) -> Row | None:
-        row = self._connection.one(CHUNK_DATA, (self._digest(index),))
-        if row is None and self._connection.value(SELECT_BLOB, (self.hash,)) is None:
-            path = self._connection.path
-            raise NotFoundError(
-                f"{self._what} was removed from {path} while it was read; list the artifacts again"
-            )
-        return row
-
-    def _digest(self, index: int) -> bytes:
-        return self._digests[32 * index : 32 * index + 32]
-
-    def _verify(self, index: int, row: Row | None) -> bytes:
-        where = f"bytes {self._offsets[index]:,} and after"
-        try:
-            data = unpack_chunk(row, self._unpacker)
-        except ValueError as error:
-            raise self._corrupt(f"{where}: {error}") from None
-        if hashlib.sha256(data).digest() != self._digest(index):
-            raise self._corrupt(f"{where}: the chunk does not match its hash")
-        return data
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Read and verify every chunk in order. A thread verifies a large blob while the next rows are read."""
-        if len(self) <= CHUNKS_AHEAD:
-            yield from map(self.read_chunk, range(len(self)))
-            return
-        with Helper("exptrack-checker") as helper:
-            ahead: deque[Future[bytes]] = deque()
-            for index in range(len(self)):
-                ahead.append(helper.submit(self._verify, index, self._read_row(index)))
-                if len(ahead) > CHUNKS_AHEAD:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-
-    def iter_packed(self) -> Iterator[tuple[Piece, tuple[str, bytes]]]:
-        """Read and verify every chunk in order; yield it with its codec and its packed bytes."""
-        for index in range(len(self)):
-            row = self._read_row(index)
-            data = self._verify(index, row)
-            assert row is not None
-            yield Piece(self._digest(index), memoryview(data)), (row["codec"], row["data"])
-
-    def locate(self, position: int) -> tuple[int, int]:
-        """Return the index of the chunk that contains a byte, and the offset at which the chunk begins."""
-        index = bisect_right(self._offsets, position) - 1
-        return index, self._offsets[index]
-
-
-def corrupt_error(connection: Connection, what: str, problem: str) -> ArchiveCorruptError:
-    """Build the error for damaged content; `what` names it."""
-    path = connection.place  # not that of a private copy
-    return ArchiveCorruptError(
-        f"{what} in {path} is damaged: {problem}; run 'exptrack verify' to find all damage", path=str(path)
-    )
-
-
-def unpack_chunk(row: Row | None, unpacker: Unpacker) -> bytes:
-    """Unpack the data of a row of `CHUNK_DATA`.
-
-    Raises:
-        ValueError: the row or its data is missing, or the data cannot be unpacked.
-    """
-    if row is None:
-        raise ValueError("a chunk is missing")
-    if row["stored_bytes"] is None:
-        raise ValueError("a chunk has lost its data")
-    if not isinstance(row["data"], bytes):
-        raise ValueError(f"a chunk never takes {row['stored_bytes']:,} stored bytes")
-    return unpacker.unpack(row["codec"], row["data"], row["raw_bytes"])
-
-
-class BlobStream(io.RawIOBase):
-    """Presents a blob as a seekable binary file that reads only the chunks it needs."""
-
-    def __init__(self, blob: StoredBlob) -> None:
-        super().__init__()
-        self._blob = blob
-        self._position = 0
-        self._begin = 0
-        self._chunk = b""
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a position and return it. Reading beyond the end returns nothing."""
-        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._blob.size_bytes}
-        if whence not in bases:
-            raise ValueError(f"unknown whence {whence}; give 0, 1 or 2")
-        if bases[whence] + offset < 0:
-            raise ValueError(f"there is no position {bases[whence] + offset}; seek to 0 or later")
-        self._position = bases[whence] + offset
-        return self._position
-
-    def readinto(self, buffer: object) -> int:
-        """Fill the buffer from the current chunk, up to its end, and return the number of bytes."""
-        target = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        if self._position >= self._blob.size_bytes or not len(target):
-            return 0
-        if not self._begin <= self._position < self._begin + len(self._chunk):
-            index, self._begin = self._blob.locate(self._position)
-            self._chunk = self._blob.read_chunk(index)
-        inside = self._position - self._begin
-        part = memoryview(self._chunk)[inside : inside + len(target)]
-        target[: len(part)] = part
-        self._position += len(part)
-        return len(part)
 
 
 class Collected(NamedTuple):
@@ -543,8 +402,8 @@ def collect_unused(connection: Connection, among: Sequence[int] | None = None) -
         missing = connection.value(MISSING)
         if missing is not None:
             raise ArchiveCorruptError(
-                f"{missing} in {connection.path}; nothing was deleted; run 'exptrack verify' to see the damage",
-                path=str(connection.path),
+                f"{missing} in {connection.file}; nothing was deleted; run 'exptrack verify' to see the damage",
+                path=connection.file,
             )
         for row in connection.all(HOLDS):
             if not _is_held(row):

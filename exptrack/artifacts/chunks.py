@@ -8,18 +8,24 @@ refuses: a frame that declares another size is never expanded.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from itertools import chain
 
+from exptrack.digests import sha256_of
 from exptrack.errors import InvalidTypeError
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import plain, reading, short_repr
 from exptrack.shuffling import compress_shuffled, unshuffle
-from exptrack.threads import Helper
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
+
     import zstandard
+
+    from exptrack.helper_threads import Helper, Outcome
 
 MAX_CHUNK_BYTES = 1024 * 1024
 AVERAGE_BYTES = 256 * 1024
@@ -28,6 +34,9 @@ LEAST_BYTES = 64 * 1024
 NORMALIZATION: Literal[2] = 2
 
 BLOCK_BYTES = 2 * 1024 * 1024
+# Read and hashed, but not yet cut: more while all pieces are known, so that the whole may turn out to be known.
+AHEAD_BYTES, AHEAD_OF_KNOWN_BYTES = 4 * 1024 * 1024, 8 * 1024 * 1024
+PACKED_AHEAD_BYTES = 2 * 1024 * 1024  # cut, and being packed
 PLAIN_FORMATS = frozenset("cbB?hHiIlLqQnNfd")  # of a memoryview, in the machine's byte order
 ZSTD_LEVEL = 1
 WORTH_IT = 0.97  # a saving below 3 % does not pay for the decompression
@@ -39,6 +48,7 @@ WIDTHS = {"zstd": 1, "shuffle2+zstd": 2, "shuffle4+zstd": 4, "shuffle8+zstd": 8}
 CODECS = ("raw", *WIDTHS)
 SAMPLE_BYTES = 8192
 SAMPLE_EVERY = 8  # chunks
+Packed: TypeAlias = tuple[str, bytes | memoryview]  # the codec chosen, and the bytes to store
 # The largest frame that zstd makes of MAX_CHUNK_BYTES.
 MAX_STORED_BYTES = MAX_CHUNK_BYTES + MAX_CHUNK_BYTES // 128 + 1024
 
@@ -68,12 +78,12 @@ class Cutter:
         """Cut the next block. Its last piece stays here until the next block shows where it ends."""
         views = self._cut(b"".join((self._rest, block)))
         self._rest = bytes(views.pop()) if views else b""
-        return [Piece(hashlib.sha256(view).digest(), view) for view in views]
+        return [Piece(sha256_of(view).digest(), view) for view in views]
 
     def finish(self) -> list[Piece]:
         """End the stream and return the last piece."""
         views, self._rest = self._cut(self._rest), b""
-        return [Piece(hashlib.sha256(view).digest(), view) for view in views]
+        return [Piece(sha256_of(view).digest(), view) for view in views]
 
     def _cut(self, data: bytes) -> list[memoryview]:
         whole, found, begin = memoryview(data), [], 0
@@ -147,44 +157,97 @@ def _iter_slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memor
         yield part if isinstance(data, bytes) else bytes(part)
 
 
-class CutStream:
-    """Streams the pieces of a source, block by block. At the end, `size_bytes` and `hash` are the source's.
+class PackedStream:
+    """Streams the pieces of a source, each with its codec and packed bytes, or None if `is_known` says so.
 
-    A thread cuts and hashes the next block while the caller stores the pieces of the one before. The caller's
-    thread reads the source.
+    Of a source longer than a block, three threads hash the whole, cut and hash the pieces, and pack them, while
+    the caller stores what came before. The caller's thread reads the source ahead, and calls `is_known`
+    with the hash of a piece. So the hash of the whole may be known before all of it is cut.
     """
 
-    def __init__(self, source: object) -> None:
+    def __init__(self, source: object, is_known: Callable[[bytes], bool]) -> None:
+        import hashlib  # not where a run only starts
+
         self._blocks = iter_blocks(source)
-        self._whole = hashlib.sha256()
-        self.size_bytes = 0
+        self._is_known = is_known
+        self._packer = Packer()
+        self._hash = hashlib.sha256()
+        self._bytes_ahead = AHEAD_BYTES
+        self._last: Outcome[None] | None = None  # of the block with which a long source ends, once it was read
+        self.size_bytes = 0  # of what was read
 
     @property
     def hash(self) -> str:
-        """The hash of all bytes read so far."""
-        return f"sha256:{self._whole.hexdigest()}"
+        """The hash of all bytes that were hashed so far."""
+        return f"sha256:{self._hash.hexdigest()}"
 
-    def __iter__(self) -> Iterator[list[Piece]]:
-        cutter = Cutter()
+    @property
+    def is_hashed_ahead(self) -> bool:
+        """Whether all of a long source is hashed, though perhaps not all of it is cut."""
+        if self._last is None or not self._last.is_over:
+            return False
+        self._last.result()
+        return True
+
+    def __iter__(self) -> Generator[tuple[Piece, Packed | None]]:
         block, following = next(self._blocks, b""), next(self._blocks, None)
-        if following is None:
-            self._take(block)
-            yield [*cutter.feed(block), *cutter.finish()]
+        if following is not None:
+            yield from self._stream(chain((block, following), self._blocks))
             return
-        with Helper("exptrack-cutter") as helper:
-            ahead = helper.submit(cutter.feed, block)
-            self._take(block)
-            while following is not None:
-                pieces = ahead.result()
-                ahead = helper.submit(cutter.feed, following)
-                self._take(following)
-                yield pieces
-                following = next(self._blocks, None)
-            yield [*ahead.result(), *cutter.finish()]
+        self._hash.update(block)
+        self.size_bytes = len(block)
+        if 0 < self.size_bytes < LEAST_BYTES:  # one chunk, however it is cut
+            pieces = [Piece(self._hash.digest(), memoryview(block))]
+        else:
+            cutter = Cutter()
+            pieces = [*cutter.feed(block), *cutter.finish()]
+        for piece in pieces:
+            yield piece, None if self._is_known(piece.sha256) else self._packer.pack(piece.data)
 
-    def _take(self, block: bytes | memoryview) -> None:
-        self._whole.update(block)
-        self.size_bytes += len(block)
+    def _stream(self, blocks: Iterator[bytes | memoryview]) -> Iterator[tuple[Piece, Packed | None]]:
+        from exptrack.helper_threads import Helper
+
+        with (
+            Helper("exptrack-hasher") as hasher,
+            Helper("exptrack-cutter") as cutting,
+            Helper("exptrack-packer") as packing,
+        ):
+            packed: deque[tuple[Piece, Outcome[Packed] | None]] = deque()
+            waiting = 0  # bytes in it
+            for pieces in self._cut(blocks, hasher, cutting):
+                for piece in pieces:
+                    known = self._is_known(piece.sha256)
+                    self._bytes_ahead = AHEAD_OF_KNOWN_BYTES if known else AHEAD_BYTES
+                    packed.append((piece, None if known else packing.submit(self._packer.pack, piece.data)))
+                    waiting += len(piece.data)
+                while waiting > PACKED_AHEAD_BYTES:
+                    piece, outcome = packed.popleft()
+                    waiting -= len(piece.data)
+                    yield piece, None if outcome is None else outcome.result()
+            for piece, outcome in packed:
+                yield piece, None if outcome is None else outcome.result()
+
+    def _cut(
+        self, blocks: Iterator[bytes | memoryview], hasher: Helper, cutting: Helper
+    ) -> Iterator[list[Piece]]:
+        cutter, is_read = Cutter(), False
+        ahead: deque[tuple[Outcome[None], Outcome[list[Piece]]]] = deque()
+        hashed: Outcome[None] | None = None
+        while True:
+            while not is_read and len(ahead) * BLOCK_BYTES < self._bytes_ahead:
+                block = next(blocks, None)
+                if block is None:
+                    is_read, self._last = True, hashed
+                else:
+                    self.size_bytes += len(block)
+                    hashed = hasher.submit(self._hash.update, block)
+                    ahead.append((hashed, cutting.submit(cutter.feed, block)))
+            if not ahead:
+                break
+            _, cut = ahead[0]
+            yield cut.result()
+            ahead.popleft()[0].result()  # a block that waits for its hashing takes memory too
+        yield cutter.finish()
 
 
 class Packer:
@@ -200,7 +263,7 @@ class Packer:
 
         return zstandard.ZstdCompressor(level=ZSTD_LEVEL)
 
-    def pack(self, data: bytes | memoryview) -> tuple[str, bytes]:
+    def pack(self, data: bytes | memoryview) -> Packed:
         """Pack one chunk; return the codec chosen and the bytes to store."""
         if self._packed % SAMPLE_EVERY == 0:
             self._codec = self._choose_codec(data)
@@ -208,7 +271,7 @@ class Packer:
         packed = self._compress(data, WIDTHS[self._codec])
         if len(packed) < WORTH_IT * len(data):
             return self._codec, packed
-        return "raw", bytes(data)
+        return "raw", data
 
     def _compress(self, data: bytes | memoryview, width: int) -> bytes:
         return self._zstd.compress(data) if width == 1 else compress_shuffled(self._zstd, data, width)

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exptrack.artifacts.safe_paths import TreePaths
 from exptrack.capture.code_files import CodeFiles, LeftOutFile
-from exptrack.capture.git_content import split_patch
 from exptrack.capture.launch import Launch
 from exptrack.capture.packages import read_requirements, write_requirements
 from exptrack.errors import ArchiveCorruptError, UnsafePathError
+from exptrack.named_tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.artifacts.store import ArtifactStore
 
 CODE_NAME = "exptrack/code"
@@ -40,21 +41,17 @@ class KeptCode(NamedTuple):
     @property
     def parts(self) -> dict[str, bytes]:
         """The parts of the patch by path."""
+        from exptrack.capture.git_content import split_patch
+
         return split_patch(self.patch)
 
 
 def lay_out_code(files: CodeFiles, launch: Launch, packages: dict[str, str]) -> dict[str, tuple[int, bytes]]:
     """Return the files of the artifact: the mode and the bytes of each, by its path."""
-    paths, left_out = TreePaths(), list(files.left_out)
+    left_out = list(files.left_out)
     found: dict[str, tuple[int, bytes]] = {}
-    for path, kept in files.texts.items():
-        try:
-            paths.add(TEXTS + path, is_folder=False)
-        except UnsafePathError:
-            name = path.encode("utf-8", "backslashreplace").decode()
-            left_out.append(LeftOutFile(name, len(kept[1]), UNSAFE))
-        else:
-            found[TEXTS + path] = kept
+    if files.texts:
+        _lay_out_texts(files, found, left_out)
     if files.patch:
         found[PATCH] = PLAIN_MODE, files.patch
     if packages:
@@ -67,6 +64,20 @@ def lay_out_code(files: CodeFiles, launch: Launch, packages: dict[str, str]) -> 
     }
     found[ABOUT] = PLAIN_MODE, json.dumps(about, indent=1).encode()
     return found
+
+
+def _lay_out_texts(files: CodeFiles, found: dict[str, tuple[int, bytes]], left_out: list[LeftOutFile]) -> None:
+    from exptrack.artifacts.safe_paths import TreePaths
+
+    paths = TreePaths()
+    for path, kept in files.texts.items():
+        try:
+            paths.add(TEXTS + path, is_folder=False)
+        except UnsafePathError:
+            name = path.encode("utf-8", "backslashreplace").decode()
+            left_out.append(LeftOutFile(name, len(kept[1]), UNSAFE))
+        else:
+            found[TEXTS + path] = kept
 
 
 def read_kept_code(store: ArtifactStore) -> KeptCode | None:

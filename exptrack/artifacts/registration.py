@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
 
-from exptrack.artifacts.aliases import check_aliases, check_artifact_name, check_description, save_alias
 from exptrack.artifacts.blobs import NewBlob
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import encode_canonical, hide_secrets
@@ -17,11 +15,17 @@ from exptrack.database.connection import Connection, Row
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.hashed_lists import encode_list
 from exptrack.known_secrets import mask_facts, mask_secrets
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import short_repr
 from exptrack.records import FOLDER_TYPE
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.row_sums import sum_artifact
 from exptrack.validation import check_flag, check_name, check_step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 # A damaged row may name the intact blob of another artifact, so the checksum of a row covers these fields.
 CHECKED = "run_id name version kind hash is_text media_type step metadata created_at".split()
@@ -51,6 +55,8 @@ class Registration(NamedTuple):
 
 def check_registration(said: object) -> tuple[Registration, str]:
     """Return the registration with plain values, and the metadata as JSON."""
+    from exptrack.artifacts.aliases import check_aliases, check_artifact_name, check_description
+
     if not isinstance(said, Registration):
         raise InvalidTypeError(
             f"register() takes a Registration, not {short_repr(said)}; call register_data or register_file"
@@ -114,6 +120,8 @@ def insert_artifact(
     rows = sum_artifact(connection, run, artifact)
     record_event(connection, run, "artifact", data, at=at, rows=rows, late=late)
     for alias in said.aliases:
+        from exptrack.artifacts.aliases import save_alias
+
         save_alias(connection, run, said.name, alias, version, at, late=late)
     return artifact
 

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from exptrack import own_files
 from exptrack.artifacts.drafts import locked, remove_dead_drafts, remove_draft
 from exptrack.artifacts.safe_paths import Parts, TreePaths, check_tree, safe_parts
+from exptrack.artifacts.settling import FEW_FILES, EarlySync, can_sync_all, sync_all
 from exptrack.database.file_locks import lock_draft
 from exptrack.errors import ExportError, UnsafePathError
 from exptrack.new_files import NEW_FILE, draft_name, give_name
@@ -51,6 +52,7 @@ class _Folder(NamedTuple):
     path: str
     fd: int | None
     target: Path
+    defers: bool = False  # what is written below is synced later, all at once
 
     @classmethod
     def open(cls, path: Path, target: Path) -> _Folder:
@@ -83,7 +85,7 @@ class _Folder(NamedTuple):
             if not stat.S_ISDIR(status.st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, "not a folder", name) from None
         fd = os.open(name, OPEN_FOLDER | NO_LINK, dir_fd=self.fd) if self.fd is not None else None
-        return _Folder(os.path.join(self.path, name), fd, self.target)
+        return self._replace(path=os.path.join(self.path, name), fd=fd)
 
     @contextmanager
     def open_below(self, *parts: str) -> Iterator[_Folder]:
@@ -100,23 +102,31 @@ class _Folder(NamedTuple):
         with self.translate_errors():
             # The new file shows which mode the umask leaves. Reading the umask itself would change it.
             fd = os.open(self.at(name), NEW_FILE, 0o666 if mode is None else 0o600, dir_fd=self.fd)
-        written = 0
         try:
             lock_draft(fd)
             final = os.fstat(fd).st_mode if mode is None else mode
             with self.translate_errors():
                 if BY_DESCRIPTOR:
                     os.fchmod(fd, 0o600)
-            # An error that `pieces` raises concerns its source, and passes unchanged.
+            written = self._write_pieces(fd, pieces)
+            self.settle(fd, final)
+        finally:
+            os.close(fd)
+        return written
+
+    def _write_pieces(self, fd: int, pieces: Pieces) -> int:
+        """Write to an open file; an error that `pieces` raises concerns its source, and passes unchanged."""
+        written = 0
+        with EarlySync(fd) as early:
             for piece in pieces:
                 rest = memoryview(piece)
                 written += len(rest)
                 with self.translate_errors():
                     while rest:
                         rest = rest[os.write(fd, rest) :]
-            self.settle(fd, final)
-        finally:
-            os.close(fd)
+                    early.note(len(piece))
+            with self.translate_errors():
+                early.wait()
         return written
 
     def place(self, temporary: str, name: str, *, overwrite: bool) -> None:
@@ -141,16 +151,45 @@ class _Folder(NamedTuple):
         return written
 
     def settle(self, fd: int | None, mode: int | None = None) -> None:
-        """Set the mode of an open file or folder, if one is given, and sync it."""
+        """Set the mode of an open file or folder, if one is given, and sync it, unless all is synced later."""
         with self.translate_errors():
             if BY_DESCRIPTOR and fd is not None and mode is not None:
                 os.fchmod(fd, mode & 0o777)  # never setuid, setgid or sticky
-            if fd is not None:
+            if fd is not None and not self.defers:
                 os.fsync(fd)
 
     def close(self) -> None:
         if self.fd is not None:
             os.close(self.fd)
+
+
+class _Branch:
+    """The open folders on the way to one below a folder. Entries of a tree mostly come folder by folder."""
+
+    def __init__(self, top: _Folder) -> None:
+        self.defers = False
+        self._folders: list[tuple[str, _Folder]] = [("", top)]
+
+    def open(self, *parts: str) -> _Folder:
+        """Open the folder `parts` below the top one; missing folders are made. It stays open until the next."""
+        kept = 1
+        for part, (name, _) in zip(parts, self._folders[1:], strict=False):
+            if part != name:
+                break
+            kept += 1
+        self._close_below(kept)
+        for part in parts[kept - 1 :]:
+            above = self._folders[-1][1]._replace(defers=self.defers)
+            with above.translate_errors():
+                self._folders.append((part, above.enter(part)))
+        return self._folders[-1][1]._replace(defers=self.defers)
+
+    def _close_below(self, kept: int) -> None:
+        while len(self._folders) > kept:
+            self._folders.pop()[1].close()
+
+    def close(self) -> None:
+        self._close_below(1)
 
 
 def write_file(target: Path, pieces: Pieces, *, mode: int | None = None, overwrite: bool = False) -> int:
@@ -263,7 +302,7 @@ def write_tree(target: Path, entries: Iterable[tuple[str, int, Pieces | None]]) 
     """
     if isinstance(entries, list):
         check_tree((path, pieces is None) for path, _, pieces in entries)
-    paths, modes, written = TreePaths(), dict[Parts, int](), 0
+    paths, modes, files, written = TreePaths(), dict[Parts, int](), 0, 0
     own_files.require_foreign(target)
     # The tree is built in a folder closed to other users, so its entries have their final modes from the start.
     root = (draft_name(), "tree")
@@ -274,17 +313,22 @@ def write_tree(target: Path, entries: Iterable[tuple[str, int, Pieces | None]]) 
             remove_dead_drafts(home.fd)
             os.mkdir(home.at(root[0]), 0o700, dir_fd=home.fd)
         try:
-            with locked(root[0], home.fd):
+            with locked(root[0], home.fd), closing(_Branch(home)) as branch:
                 for path, mode, pieces in entries:
                     parts = paths.add(path, is_folder=pieces is None)
                     if pieces is None:
                         modes[parts] = mode
                         continue
-                    with home.open_below(*root, *parts[:-1]) as folder:
-                        written += folder.fill(parts[-1], pieces, mode)
+                    files += 1
+                    if files == FEW_FILES and home.fd is not None:
+                        branch.defers = can_sync_all(target.parent)
+                    written += branch.open(*root, *parts[:-1]).fill(parts[-1], pieces, mode)
                 for parts in [*paths.folders(), ()]:
-                    with home.open_below(*root, *parts) as folder:
-                        folder.settle(folder.fd, modes.get(parts))
+                    folder = branch.open(*root, *parts)
+                    folder.settle(folder.fd, modes.get(parts))
+                if branch.defers and home.fd is not None:
+                    with home.translate_errors():
+                        sync_all(home.fd)
             with home.translate_errors():
                 if home.fd is None and target.exists():
                     os.rmdir(target)  # Windows replaces nothing by a rename, not even an empty folder

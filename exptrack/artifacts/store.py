@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from exptrack import own_files
 from exptrack.artifacts.aliases import find_version, read_label
-from exptrack.artifacts.blobs import BlobStream, Intake, NewBlob, StoredBlob, corrupt_error
+from exptrack.artifacts.blobs import Intake, NewBlob
 from exptrack.artifacts.checkpoints import CheckpointChoice
 from exptrack.artifacts.chunks import guard_content
 from exptrack.artifacts.folder_intake import put_folder
@@ -39,6 +39,7 @@ from exptrack.artifacts.registration import (
 )
 from exptrack.artifacts.restore import write_file, write_tree
 from exptrack.artifacts.safe_paths import safe_parts
+from exptrack.artifacts.stored_blob import BlobStream, StoredBlob, corrupt_error
 from exptrack.artifacts.stored_folder import FOLDER_MODE, build_manifest_of_rows, insert_entries
 from exptrack.artifacts.target_names import choose_paths
 from exptrack.database.connection import Connection, Row, in_reading

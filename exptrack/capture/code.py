@@ -13,16 +13,13 @@ git is slow), unless HEAD, the index, the script or one of the changed files loo
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
 
 from exptrack.capture.git import GITLINK, TreeState, find_git_folders, open_regular, read_head, read_tree_state
 from exptrack.capture.paths import (
@@ -33,7 +30,13 @@ from exptrack.capture.paths import (
     working_folder,
 )
 from exptrack.capture.redaction import escape_surrogates, redact_remote, remove_secrets_and_paths
+from exptrack.digests import sha256, sha256_of
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import read_small
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GIT_TIMEOUT_S = 5.0
 CODE_FRESH_S = 2.0
@@ -145,11 +148,7 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, CapturedTree,
     git, _common = find_git_folders(root)
     watched += [os.path.join(git, part) for part in ("HEAD", "index", os.path.join("logs", "HEAD"))]
     if state.changed is None:
-        digest = (
-            hashlib.sha256(f"{state.commit or ''}\0unknown\0{own}".encode()).hexdigest()
-            if state.commit
-            else own
-        )
+        digest = sha256(f"{state.commit or ''}\0unknown\0{own}".encode()).hexdigest() if state.commit else own
     else:
         watched += [os.path.join(root, os.fsdecode(path)) for path in sorted(state.changed)[:WATCHED_FILES]]
         digest = _digest_tree(root, state, deadline)
@@ -203,8 +202,8 @@ def _digest_file(path: bytes, budget: int) -> tuple[str, int]:
         seen = os.fstat(descriptor)
         if seen.st_size <= min(budget, WHOLE_FILE_BYTES):
             content = file.read(WHOLE_FILE_BYTES)
-            return hashlib.sha256(content).hexdigest(), len(content)
-        digest = hashlib.sha256(f"{seen.st_size}\0{seen.st_mtime_ns}\0".encode())
+            return sha256_of(content).hexdigest(), len(content)
+        digest = sha256(f"{seen.st_size}\0{seen.st_mtime_ns}\0".encode())
         begin = file.read(END_BYTES)
         file.seek(max(0, seen.st_size - END_BYTES))
         end = file.read(END_BYTES)
@@ -215,7 +214,7 @@ def _digest_file(path: bytes, budget: int) -> tuple[str, int]:
 
 def _digest_tree(root: str, state: TreeState, deadline: float) -> str:
     """Return the SHA-256 over the commit and, in order, each changed path, its mode and its present content."""
-    digest = hashlib.sha256((state.commit or "").encode())
+    digest = sha256((state.commit or "").encode())
     budget = WHOLE_TREE_BYTES
     for path, mode in sorted((state.changed or {}).items()):
         full = os.path.join(os.fsencode(root), path)
@@ -226,7 +225,7 @@ def _digest_tree(root: str, state: TreeState, deadline: float) -> str:
             content = _digest_tree(place, inner, deadline)
         elif stat.S_ISLNK(mode):
             with suppress(OSError):  # deleted since git looked, so it counts as deleted
-                content = hashlib.sha256(os.readlink(full)).hexdigest()
+                content = sha256(os.readlink(full)).hexdigest()
         elif mode:
             content, read = _digest_file(full, budget)
         budget -= read

@@ -16,14 +16,17 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
-from exptrack import own_files
+import exptrack.own_files as own_files
 from exptrack.capture.code import CapturedTree, CodeVersion, find_captured_tree, find_used_code
 from exptrack.capture.git import GITLINK, open_regular
-from exptrack.capture.git_content import TreeContent, read_tree_content
 from exptrack.capture.paths import belongs_to_installation, find_project_folder
 from exptrack.capture.redaction import escape_surrogates, remove_secrets, remove_secrets_and_paths
+from exptrack.named_tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from exptrack.capture.git_content import TreeContent
 
 PATCH_BYTES = 1 << 20
 FILE_BYTES = 256 << 10  # a larger text is left out
@@ -108,6 +111,8 @@ class _Collection:
         """Collect the files of a tree, relative to its root or to the folder of the project."""
         patch, problem = b"", None
         if tree.root is not None:
+            from exptrack.capture.git_content import read_tree_content
+
             content = read_tree_content(tree.root, commit, bool(tree.changed), self._deadline)
             patch, problem = self._take_patch(tree.root, content), content.problem
             self._take_texts(tree.root, _list_texts(tree, content))

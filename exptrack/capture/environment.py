@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import NamedTuple
 
 from exptrack.capture.paths import relative_path, shorten_paths, working_folder
 from exptrack.capture.redaction import escape_surrogates, know_secrets_of_command, remove_secrets_and_paths
 from exptrack.known_secrets import mask_secrets
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import node_name
 
 VARIABLES = (

@@ -11,7 +11,6 @@ Invariants:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import signal
@@ -19,14 +18,17 @@ import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exptrack import own_files
+import exptrack.own_files as own_files
+from exptrack.digests import sha1
 from exptrack.errors import OwnFileError
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import read_small
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
+    from typing import Any
 
     from dulwich.index import IndexEntry
     from dulwich.repo import Repo
@@ -382,7 +384,7 @@ class _TreeLook:
         if descriptor is None:
             return None
         with os.fdopen(descriptor, "rb") as file:
-            digest = hashlib.sha1(b"blob %d\0" % os.fstat(descriptor).st_size, usedforsecurity=False)
+            digest = sha1(b"blob %d\0" % os.fstat(descriptor).st_size, usedforsecurity=False)
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
                 _require_time(self._deadline)
@@ -408,7 +410,7 @@ def _nanoseconds(moment: int | float | tuple[int, int]) -> int:
 
 
 def _blob_hash(content: bytes) -> bytes:
-    return hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest().encode()
+    return sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest().encode()
 
 
 def _is_binary(content: bytes) -> bool:

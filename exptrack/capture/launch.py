@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from exptrack.capture.code import CapturedTree
 from exptrack.capture.paths import belongs_to_installation, find_project_folder, shorten_paths, working_folder
 from exptrack.capture.redaction import escape_surrogates, know_secrets_of_command
 from exptrack.known_secrets import mask_secrets
+from exptrack.named_tuples import NamedTuple
 
 SPAWNED = "from multiprocessing."  # so begins the code that starts a worker
 

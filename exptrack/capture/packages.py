@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+from operator import is_
+
+from exptrack.named_tuples import NamedTuple
 
 _ENDINGS = (".dist-info", ".egg-info")
 
@@ -15,16 +18,32 @@ _ENDINGS = (".dist-info", ".egg-info")
 _known: dict[str, tuple[int, dict[str, str]]] = {}
 
 
+class _Listed(NamedTuple):
+    """The packages of each folder of ``sys.path``, and those of all."""
+
+    folders: list[dict[str, str]]
+    packages: dict[str, str]
+
+
+_last = _Listed([], {})
+_NONE: dict[str, str] = {}
+
+
 def list_packages() -> dict[str, str]:
     """Return the version of each package that Python finds, by its normalized name, sorted by name.
 
-    Where several folders of ``sys.path`` have a package, the first one counts, as for an import.
+    Where several folders of ``sys.path`` have a package, the first one counts, as for an import. While no
+    folder changes, each call returns the same dict, which the caller must not change.
     """
-    found: dict[str, str] = {}
-    for place in dict.fromkeys(sys.path):
-        for name, version in _list_folder(place or os.curdir).items():
-            found.setdefault(name, version)
-    return dict(sorted(found.items()))
+    global _last
+    folders = [_list_folder(place or os.curdir) for place in dict.fromkeys(sys.path)]
+    if len(folders) != len(_last.folders) or not all(map(is_, folders, _last.folders)):
+        found: dict[str, str] = {}
+        for folder in folders:
+            for name, version in folder.items():
+                found.setdefault(name, version)
+        _last = _Listed(folders, dict(sorted(found.items())))
+    return _last.packages
 
 
 def _list_folder(place: str) -> dict[str, str]:
@@ -34,13 +53,12 @@ def _list_folder(place: str) -> dict[str, str]:
             return _known[place][1]
         names = os.listdir(place)
     except OSError:  # a zip file, or a folder that is gone
-        return {}
+        return _NONE
     found = {}
-    for entry in sorted(names):
-        stem, ending = os.path.splitext(entry)
-        name, _, version = stem.partition("-")
+    for entry in sorted(name for name in names if name.endswith(_ENDINGS)):
+        name, _, version = os.path.splitext(entry)[0].partition("-")
         # pip leaves names with a tilde where an uninstallation was cut short.
-        if ending in _ENDINGS and version and not name.startswith("~"):
+        if version and not name.startswith("~"):
             found[normalize(name)] = version.partition("-")[0]
     _known[place] = changed, found
     return found
@@ -48,7 +66,10 @@ def _list_folder(place: str) -> dict[str, str]:
 
 def normalize(name: str) -> str:
     """Return the one spelling of a package's name, as the package index has it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    spelled = name.replace("_", "-").replace(".", "-")
+    if "--" in spelled:
+        spelled = re.sub("-+", "-", spelled)
+    return spelled.lower()
 
 
 def write_requirements(packages: dict[str, str]) -> str:

@@ -296,12 +296,12 @@ _GLUED_OPTIONS = {"mariadb": "-p", "mysql": "-p", "mysqldump": "-p", "mysqladmin
 
 def _remove_word_secrets(word: str) -> str:
     """Redact one word of a command; the value of a secret extends to the end of the word."""
-    pattern = re.compile(_NAME)
-    at = 0 if "=" in word and _may_name_secret(word.lower()) else len(word)
-    while (match := pattern.match(word, at)) is not None:
-        at = match.end()
-        if is_secret_name(match[1]):
-            return word if _is_harmless(match[1], word[at:]) else word[:at] + REDACTED
+    if "=" in word and _may_name_secret(word.lower()):
+        pattern, at = re.compile(_NAME), 0
+        while (match := pattern.match(word, at)) is not None:
+            at = match.end()
+            if is_secret_name(match[1]):
+                return word if _is_harmless(match[1], word[at:]) else word[:at] + REDACTED
     url = re.match(_WHOLE_URL, word) if "://" in word else None
     if url is not None:
         head = word[: url.end()]

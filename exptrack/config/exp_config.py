@@ -18,11 +18,9 @@ and ``1.0`` differ). ``hash()`` is its SHA-256.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
 
 from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.config.origin import check_sources, check_texts, say_inexact
@@ -44,6 +42,7 @@ from exptrack.config.tree import (
     merge_into,
     sha256_text,
 )
+from exptrack.digests import sha256
 from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
 from exptrack.hashed_lists import encode_list
 from exptrack.keypath import path_of, split_index, split_path
@@ -59,13 +58,18 @@ from exptrack.records import ConfigSource
 from exptrack.shown import short_map
 from exptrack.validation import MAX_NAME_CHARS, check_text
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _M = TypeVar("_M")
+
+
 CANONICAL_VERSION = 1
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})
 SHOWN_OVERRIDE = 200  # characters of an override that name it as a source
 IN_CODE = ConfigSource("code", "dict")
 _INTERPOLATED = frozenset({"file", "override"})
-
-_M = TypeVar("_M")
 
 
 class ExpConfig(ConfigReading):
@@ -463,13 +467,18 @@ class ExpConfig(ConfigReading):
 
         A seed is a key whose last part is ``seed``, ``random_seed`` or ``random_state``.
         """
-        # A quoted part ends with a quote, so it is no seed whatever is in it.
-        kept = [tuple(leaf) for leaf in self.leaves() if leaf.key.rpartition(".")[2] not in SEED_NAMES]
-        return hashlib.sha256(encode_list(sorted(kept))).hexdigest()[:16]
+        return family_of_leaves(self.leaves())
 
     def leaves(self) -> list[Leaf]:
         """List every value except non-empty maps, with its dotted path."""
         return list_leaves("", self._values) if self._values else []
+
+
+def family_of_leaves(leaves: Iterable[Leaf]) -> str:
+    """Return what :meth:`ExpConfig.family` returns for a config with these leaves."""
+    # A quoted part ends with a quote, so it is no seed whatever is in it.
+    kept = [tuple(leaf) for leaf in leaves if leaf.key.rpartition(".")[2] not in SEED_NAMES]
+    return sha256(encode_list(sorted(kept))).hexdigest()[:16]
 
 
 def _rebuild(

@@ -7,7 +7,6 @@ such as ``a[0]``, is found before the element.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from exptrack.config.tree import ConfigValue, copied, copied_tree, encode_canonical, type_name
 from exptrack.errors import ConfigError, ConfigKeyError
@@ -15,7 +14,10 @@ from exptrack.keypath import flatten_map, join_path, path_of, split_index, split
 from exptrack.plain import is_text, short_repr
 from exptrack.shown import short_map, show_as_html
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.markup.notebook import View
 
 MAX_SUGGESTED = 10_000  # keys among which the one that was meant is looked for
@@ -238,7 +240,7 @@ class ConfigReading:
         return value if isinstance(value, bool) else None
 
 
-class ConfigSection(ConfigReading, Mapping[str, Any]):
+class ConfigSection(ConfigReading, Mapping[str, "Any"]):
     """A section of a config, as a mapping that cannot be changed.
 
     It reads like the config itself: by dotted paths, ``get`` and ``require``, and by attributes.

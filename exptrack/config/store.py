@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from operator import itemgetter
 
 from exptrack.config.exp_config import CANONICAL_VERSION, ExpConfig, parse_stored_config
+from exptrack.config.tree import Leaf
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
+from exptrack.database.row_sums import hash_encoded
+from exptrack.hashed_lists import encode_list
+from exptrack.named_tuples import NamedTuple
 from exptrack.records import ConfigSource
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+CONFIG_KIND, VALUES_KIND = "run_config", "config_value"  # of rows that enter the sum of a run
 MAX_REMEMBERED = 100_000  # row ids of keys, and as many of sources
 MANY_KEYS = 8  # one statement looks up this many faster than one for each key
 
@@ -106,18 +115,47 @@ class RowIds:
         return row_id
 
 
-def insert_config(connection: Connection, run: int, config: ExpConfig, row_ids: RowIds | None = None) -> None:
-    """Write a run's config. Call inside a transaction; `row_ids` must not be used in another transaction."""
+class WrittenConfig(NamedTuple):
+    """The lists whose hashes enter the sum of a run, encoded: that of the config, and that of its values."""
+
+    config: bytes
+    values: bytes
+
+    @property
+    def sum(self) -> int:
+        """The sum of both hashes, not wrapped."""
+        return hash_encoded(self.config) + hash_encoded(self.values)
+
+
+def insert_config(
+    connection: Connection,
+    run: int,
+    config: ExpConfig,
+    row_ids: RowIds | None = None,
+    leaves: Sequence[Leaf] | None = None,
+) -> WrittenConfig:
+    """Write a run's config, whose leaves the caller may know, and return what was written.
+
+    Call inside a transaction; `row_ids` must not be used in another transaction.
+    """
     row_ids = RowIds(connection) if row_ids is None else row_ids
     files, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
-    connection.execute(INSERT_CONFIG, (run, CANONICAL_VERSION, config.canonical(), files, overrides))
-    leaves = config.leaves()
-    row_ids.look_up_keys([leaf.key for leaf in leaves])
+    stored = (CANONICAL_VERSION, config.canonical(), files, overrides)
+    connection.execute(INSERT_CONFIG, (run, *stored))
+    found = sorted(config.leaves() if leaves is None else leaves, key=itemgetter(0))
+    row_ids.look_up_keys([leaf.key for leaf in found])
+    sources = [config.source_of(leaf.key) for leaf in found]
     rows = [
-        (run, row_ids.get_key_id(key), kind, num, text, row_ids.get_source_id(config.source_of(key)))
-        for key, kind, num, text in leaves
+        (run, row_ids.get_key_id(key), kind, num, text, row_ids.get_source_id(source))
+        for (key, kind, num, text), source in zip(found, sources, strict=True)
     ]
     connection.execute_many(INSERT_VALUE, rows)
+    # As the file returns them: ordered by key, without NaN.
+    summed = [
+        (key, kind, None if num != num else num, text, *source)
+        for (key, kind, num, text), source in zip(found, sources, strict=True)
+    ]
+    return WrittenConfig(encode_list((CONFIG_KIND, *stored)), encode_list((VALUES_KIND, *summed)))
 
 
 def delete_config(connection: Connection, run: int) -> None:

@@ -11,20 +11,24 @@ from __future__ import annotations
 
 import datetime
 import enum
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import PurePath
-from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.capture.redaction import remove_secrets_of_name
+from exptrack.digests import sha256
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
 from exptrack.known_secrets import has_secrets, hide_keys, mask_setting
-from exptrack.plain import is_mapping, is_text, plain, reading, short_repr
+from exptrack.named_tuples import NamedTuple
+from exptrack.plain import is_mapping, is_path, is_text, plain, reading, short_repr
 from exptrack.records import ConfigSource
 from exptrack.validation import EXACT_INT, INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
 
@@ -193,7 +197,7 @@ def _check_part(value: Any, path: str, where: str, depth: int, check: TreeCheck)
         return sorted(check.check_list(value, path, depth), key=order_of)
     if isinstance(value, enum.Enum):
         return check_value(value.value, path, depth + 1, check)
-    if isinstance(value, PurePath):
+    if is_path(value):
         return check_value(value.as_posix(), path, depth, check)
     if isinstance(value, (datetime.date, datetime.time)):
         return check_value(value.isoformat(), path, depth, check)
@@ -359,7 +363,7 @@ def encode_canonical(value: object) -> str:
 
 def sha256_text(text: str) -> str:
     """Compute the SHA-256 of a text in UTF-8, in hex."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return sha256(text.encode("utf-8")).hexdigest()
 
 
 # Leaves

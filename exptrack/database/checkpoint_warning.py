@@ -7,30 +7,29 @@ Without a warning, the WAL beside the archive would grow for ever and nothing wo
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from exptrack.errors import ArchiveClosedError, warn
 
 # Archives of whose checkpoints, and of whose long readers, this process has warned.
-_warned: set[Path] = set()
-_read: set[Path] = set()
+_warned: set[str] = set()
+_read: set[str] = set()
 
 LARGE_WAL_BYTES = 256 * 1024 * 1024
 
 
-def warn_of_checkpoint(path: Path, error: Exception) -> None:
+def warn_of_checkpoint(path: str, error: Exception) -> None:
     """Warn, once per process and archive, that a checkpoint failed. A closed archive is no failure."""
     if path in _warned or isinstance(error, ArchiveClosedError):
         return
     _warned.add(path)
-    wal_mib = _size(f"{path}-wal") / 2**20
+    name, wal_mib = os.path.basename(path), _size(f"{path}-wal") / 2**20
     warn(
-        f"the checkpoint of {path} failed: {error}. Nothing is lost, but {path.name}-wal ({wal_mib:.1f} MiB)"
+        f"the checkpoint of {path} failed: {error}. Nothing is lost, but {name}-wal ({wal_mib:.1f} MiB)"
         " grows until a checkpoint succeeds; remove the cause, or end every process that uses the archive"
     )
 
 
-def warn_of_long_reader(path: Path) -> None:
+def warn_of_long_reader(path: str) -> None:
     """Warn, once per process and archive, that a reader keeps a large WAL from being copied whole."""
     size = _size(f"{path}-wal")
     if path in _read or size < LARGE_WAL_BYTES:

@@ -27,14 +27,12 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
-from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from exptrack.database.checkpoint_warning import warn_of_checkpoint, warn_of_long_reader
 from exptrack.database.descriptors import open_numbers
 from exptrack.database.failures import primary_code
 from exptrack.database.frozen import run_unchanged
-from exptrack.database.handle import Handle
+from exptrack.database.handle import Bulk, Handle, outcome
 from exptrack.database.hold import begin_alone
 from exptrack.database.opened_file import READING, SECTION
 from exptrack.database.rest import Resting
@@ -49,14 +47,24 @@ from exptrack.errors import (
     ExptrackError,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any, Concatenate, ParamSpec, TypeVar
+
+    _T = TypeVar("_T")
+    _Subject = TypeVar("_Subject")
+    _P = ParamSpec("_P")
+
+
 __all__ = ["Connection", "Parameters", "Row", "in_reading", "in_section"]
 
-_T = TypeVar("_T")
 
 CHECKPOINT_COMMITS = 64
 CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
 VACUUM_PAGES = 8192  # freed in one transaction
 ATTACH = "ATTACH ? AS source"
+IMAGE = "batch"  # the name of the schema that holds rows to be inserted
 ATTEMPTS = 5  # to run a section while something else drops its lock
 
 
@@ -86,15 +94,16 @@ class Connection(Resting):
         if self._inside == SECTION:
             return work()
         self.require_open()
-        if self.before_section is not None:
-            self.before_section()
+        check = self.before_section  # once: another thread may be putting the journal away
+        if check is not None:
+            check()
         whole = partial(self._run_inside, SECTION, work, ATTEMPTS)
         try:
             return self._sections.run(whole, within_s=within_s)
         except TimeoutError:
             raise ArchiveLockedError(
-                f"{self.path} is still being written by an earlier call of this process; try again",
-                path=str(self.path),
+                f"{self.file} is still being written by an earlier call of this process; try again",
+                path=self.file,
             ) from None
 
     def reading(self, work: Callable[[], _T]) -> _T:
@@ -124,7 +133,7 @@ class Connection(Resting):
             with handle.busy:
                 if self.mode != "frozen":
                     return once()
-                return run_unchanged(self.path, lambda: handle.seen, handle.close, once)
+                return run_unchanged(self.file, lambda: handle.seen, handle.close, once)
 
         whole = partial(self._run_inside, READING, read, ATTEMPTS)
 
@@ -156,9 +165,9 @@ class Connection(Resting):
                         raise
                     again = error
             raise ArchiveIOError(
-                f"the lock on {self.path} was dropped while it was being written, by something that opens and"
+                f"the lock on {self.file} was dropped while it was being written, by something that opens and"
                 " closes its -shm file; stop it and try again",
-                path=str(self.path),
+                path=self.file,
             ) from again
         finally:
             self._local.inside = ""
@@ -190,14 +199,20 @@ class Connection(Resting):
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return every row of a query."""
+        if self._transacting() is not None:
+            return StatementRunner.all(self, sql, parameters)
         return self._read(lambda: StatementRunner.all(self, sql, parameters))
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """Return the first row of a query, or None."""
+        if self._transacting() is not None:
+            return StatementRunner.one(self, sql, parameters)
         return self._read(lambda: StatementRunner.one(self, sql, parameters))
 
     def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
         """Give the rows of a query to `take`, and return its result. `take` may be called twice."""
+        if self._transacting() is not None:
+            return StatementRunner.fold(self, sql, parameters, take)
         return self._read(lambda: StatementRunner.fold(self, sql, parameters, take))
 
     def _read(self, read: Callable[[], _T]) -> _T:
@@ -212,12 +227,15 @@ class Connection(Resting):
     # Transactions
 
     @contextmanager
-    def transaction(self, *, durable: bool = False) -> Iterator[None]:
+    def transaction(self, *, durable: bool = False, wal_bytes: int | None = None) -> Iterator[None]:
         """Write everything in the block or nothing of it. Call inside a section.
 
         Blocks nest: a failure in an inner block undoes the inner part only. Waits up to 30 s for other writers;
         once a wait has run out, later calls wait 1 s, until a transaction has begun. When the outermost block
         ends, its changes survive a SIGKILL; with `durable` also a power cut.
+
+        One transaction of many that write much gives `wal_bytes`, up to which the WAL may grow before it is
+        copied into the file. The next transaction that does not give it copies the WAL.
 
         Raises:
             ArchiveReadOnlyError: the connection was opened for reading.
@@ -233,15 +251,15 @@ class Connection(Resting):
         self._require_descriptors(handle)
         if self.mode != "rw":
             raise ArchiveReadOnlyError(
-                f"{self.path} was opened for reading only; open it with mode 'rw'", path=str(self.path)
+                f"{self.file} was opened for reading only; open it with mode 'rw'", path=self.file
             )
         with self.awake(handle):
             self.require_open()
-            with self._outermost(handle, durable):
+            with self._outermost(handle, durable, wal_bytes):
                 yield
 
     @contextmanager
-    def _outermost(self, handle: Handle, durable: bool) -> Iterator[None]:
+    def _outermost(self, handle: Handle, durable: bool, wal_bytes: int | None) -> Iterator[None]:
         raw = self._raw(handle)
         if durable:
             raw.execute("PRAGMA synchronous = FULL")
@@ -270,7 +288,7 @@ class Connection(Resting):
             if durable and handle.raw is raw:
                 raw.execute("PRAGMA synchronous = NORMAL")
         if handle.raw is raw:
-            self._checkpoint_if_due(handle)
+            self._checkpoint_if_due(handle, wal_bytes)
 
     def _commit(self, raw: sqlite3.Connection) -> None:
         # Waits in rollback mode only, while a file is created: readers then keep a commit from its end.
@@ -317,6 +335,52 @@ class Connection(Resting):
                     raw.execute("PRAGMA foreign_keys = ON")
                     raw.execute("DETACH source")
 
+    @contextmanager
+    def in_bulk(self) -> Iterator[None]:
+        """Check no foreign keys in the block, and let it call :meth:`take_image`.
+
+        Call it in a section, outside of a transaction. The caller has made sure of all that its rows refer to.
+        """
+        self._require_inside("in_bulk")
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            self._run_statement(handle, lambda: raw.execute("PRAGMA foreign_keys = OFF"))
+            handle.bulk = Bulk.BEGUN
+            try:
+                yield
+            finally:
+                # A connection that was lost meanwhile has dropped both.
+                if handle.raw is raw:
+                    try:
+                        raw.execute("PRAGMA foreign_keys = ON")
+                        if handle.bulk is Bulk.HAS_IMAGE:
+                            raw.execute(f"DETACH {IMAGE}")
+                        handle.bulk = Bulk.NONE
+                    except BaseException:
+                        handle.close()  # the next statement opens a connection as it has to be
+                        raise
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether the caller is in a block of :meth:`in_bulk`."""
+        handle: Handle | None = getattr(self._local, "handle", None)
+        return handle is not None and handle.bulk is not Bulk.NONE
+
+    def take_image(self, image: bytes | bytearray, sql: str) -> None:
+        """Run a statement that reads a database given as bytes: the schema ``batch``.
+
+        Call it in a transaction inside :meth:`in_bulk`.
+        """
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            if handle.bulk is not Bulk.HAS_IMAGE:
+                self._run_statement(handle, lambda: raw.execute(f"ATTACH ':memory:' AS {IMAGE}"))
+                handle.bulk = Bulk.HAS_IMAGE
+            self._run_statement(handle, lambda: raw.deserialize(image, name=IMAGE))
+            self._run_statement(handle, lambda: outcome(raw.execute(sql)))
+
     # Checkpoints
 
     def checkpoint(self) -> None:
@@ -335,14 +399,15 @@ class Connection(Resting):
         with handle.busy:
             self._try_to_checkpoint(handle, wait=False)
 
-    def _checkpoint_if_due(self, handle: Handle) -> None:
+    def _checkpoint_if_due(self, handle: Handle, wal_bytes: int | None = None) -> None:
         """Checkpoint once the WAL has grown to its limit; wait for the lock once it is four times as large."""
         handle.commits += 1
         try:
-            size = os.stat(f"{self.path}-wal").st_size
+            size = os.stat(f"{self.file}-wal").st_size
         except OSError:
             size = 0
-        if handle.commits < CHECKPOINT_COMMITS and size < CHECKPOINT_WAL_BYTES:
+        limit = wal_bytes or CHECKPOINT_WAL_BYTES
+        if size < limit and (wal_bytes is not None or handle.commits < CHECKPOINT_COMMITS):
             return
         self._try_to_checkpoint(handle, wait=size > 4 * CHECKPOINT_WAL_BYTES)
 
@@ -354,10 +419,10 @@ class Connection(Resting):
             else:
                 self._checkpoint(handle)
         except ExptrackError as error:
-            warn_of_checkpoint(self.path, error)
+            warn_of_checkpoint(self.file, error)
         except sqlite3.Error as error:
             if primary_code(error) != sqlite3.SQLITE_BUSY:
-                warn_of_checkpoint(self.path, self.translate(error))
+                warn_of_checkpoint(self.file, self.translate(error))
 
     def _checkpoint(self, handle: Handle) -> None:
         """Checkpoint while a second connection holds the write lock in an empty transaction.
@@ -383,7 +448,7 @@ class Connection(Resting):
                 held.end_write()
         handle.commits = 0
         if copied < frames:
-            warn_of_long_reader(self.path)
+            warn_of_long_reader(self.file)
 
     def vacuum_free_pages(self) -> int:
         """Give free pages back to the file system (SQLite's incremental vacuum); return how many bytes.
@@ -419,10 +484,6 @@ class Connection(Resting):
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
             self._checkpoint_if_due(handle)
-
-
-_Subject = TypeVar("_Subject")
-_P = ParamSpec("_P")
 
 
 def _connection_of(subject: object) -> Connection:

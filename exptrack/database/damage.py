@@ -8,11 +8,19 @@ from datetime import datetime
 from functools import cache, wraps
 from itertools import chain
 from types import NoneType
-from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from exptrack.database.connection import _connection_of
 from exptrack.database.failures import DAMAGE
 from exptrack.errors import ArchiveCorruptError, ConfigError, ExptrackError, SdnError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Concatenate, ParamSpec, TypeVar
+
+    _Subject = TypeVar("_Subject")
+    _P = ParamSpec("_P")
+    _T = TypeVar("_T")
+
 
 SAID_CHARS = 200
 # What a column can hold for a field of a record with this annotation. A whole number may be an integer.
@@ -22,9 +30,6 @@ TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "datetime": (datetime,),
 }
-_Subject = TypeVar("_Subject")
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 def decoding_rows(

@@ -9,7 +9,6 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from exptrack.errors import ArchiveError, ArchiveFullError, ArchiveIOError, ArchiveReadOnlyError
 
@@ -18,7 +17,7 @@ NOT_ALLOWED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 PROBE_BYTES = 64 * 1024  # more than SQLite adds to its shared memory at once
 
 
-def find_obstacle(path: Path) -> int | None:
+def find_obstacle(path: str | os.PathLike[str]) -> int | None:
     """Return the number of the error that writing beside `path` meets; None if it can be written.
 
     Writes a file without a name, or one that is removed at once.
@@ -37,7 +36,7 @@ def find_obstacle(path: Path) -> int | None:
 
 
 @contextmanager
-def reading_file(path: Path, what: str = "cannot be read") -> Iterator[None]:
+def reading_file(path: str | os.PathLike[str], what: str = "cannot be read") -> Iterator[None]:
     """Translate an error that the operating system raises in the block, which reads a file for `path`."""
     try:
         yield
@@ -45,7 +44,7 @@ def reading_file(path: Path, what: str = "cannot be read") -> Iterator[None]:
         raise error_of(error, path, what) from error
 
 
-def error_of(error: OSError, path: Path, what: str) -> ArchiveError:
+def error_of(error: OSError, path: str | os.PathLike[str], what: str) -> ArchiveError:
     """Return exptrack's error for one of the operating system. `what` says what failed, as a predicate."""
     told = f"{path} {what} ({error.strerror})"
     if error.errno in NO_ROOM:
@@ -53,3 +52,13 @@ def error_of(error: OSError, path: Path, what: str) -> ArchiveError:
     if error.errno in NOT_ALLOWED:
         return ArchiveReadOnlyError(f"{told}; check the permissions of the file and its folder", path=str(path))
     return ArchiveIOError(f"{told}; check the disk", path=str(path))
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Make the names in a folder survive a power cut; where folders cannot be synced, do nothing."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

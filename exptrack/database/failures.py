@@ -6,8 +6,8 @@ Invariant: a result code that the table does not know stays an error of SQLite: 
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
-from pathlib import Path
 
 from exptrack.database.disk import NO_ROOM, find_obstacle
 from exptrack.errors import (
@@ -124,7 +124,7 @@ def is_of_argument(error: Exception) -> bool:
     return code == SQLITE_CONSTRAINT_DATATYPE or str(error).startswith("Error binding parameter")
 
 
-def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
+def translate(error: Exception, path: str | os.PathLike[str], waited_s: float = 0.0) -> Exception:
     """Return exptrack's error for an error of SQLite on the file at `path`, or that error itself.
 
     `waited_s` is how long the call has waited for the lock.
@@ -157,7 +157,7 @@ def _is_of_foreign_key(error: Exception) -> bool:
     return code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY or is_restricted
 
 
-def _find_cause(code: int, path: Path) -> int:
+def _find_cause(code: int, path: str | os.PathLike[str]) -> int:
     """Return the code that says why a file could not be written, where the system tells it again."""
     obstacle = find_obstacle(path)
     if obstacle in NO_ROOM:

@@ -26,7 +26,7 @@ LOCAL_FUSE = frozenset(
     "bindfs cryfs encfs exfat ext2 fuse-overlayfs gocryptfs lxcfs mergerfs ntfs ntfs-3g overlayfs portal"
     " squashfuse unionfs unionfs-fuse".split()
 )
-OCTAL = re.compile(r"\\([0-7]{3})")  # how the table of mounts writes blanks and backslashes
+OCTAL = r"\\([0-7]{3})"  # how the table of mounts writes blanks and backslashes
 ADVICE = (
     "let each process write an archive of its own: set EXPTRACK_SPOOL to a folder, and merge that afterwards"
 )
@@ -73,7 +73,9 @@ def _find_in_table(real: str, table: str) -> str:
         fields = before.split(" ")
         if len(fields) < 5 or not after:
             continue
-        folder = OCTAL.sub(lambda digits: chr(int(digits[1], 8)), fields[4])
+        folder = fields[4]
+        if "\\" in folder:
+            folder = re.sub(OCTAL, lambda digits: chr(int(digits[1], 8)), folder)
         if len(folder) >= depth and _is_below(real, folder):
             found, depth = after.split(" ")[0], len(folder)
     return found

@@ -18,10 +18,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
-from exptrack import threads
+import exptrack.threads as threads
 from exptrack.database import hold, sections
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
 
 WAIT_S = 10.0
 LAUNCHER = "multiprocessing.popen_fork"
@@ -33,17 +37,18 @@ ADVICE = (
 GATE = threading.RLock()
 
 
-class Lock(Protocol):
-    """A lock that is held over a fork."""
+if TYPE_CHECKING:
 
-    def release(self) -> None: ...
+    class Lock(Protocol):
+        """A lock that is held over a fork."""
 
+        def release(self) -> None: ...
 
-class Forkable(Protocol):
-    """A set of SQLite connections that a fork must not copy."""
+    class Forkable(Protocol):
+        """A set of SQLite connections that a fork must not copy."""
 
-    def close_before_fork(self, deadline: float) -> list[threading.RLock] | None: ...
-    def begin_as_child(self, unsafe: str | None) -> None: ...
+        def close_before_fork(self, deadline: float) -> list[threading.RLock] | None: ...
+        def begin_as_child(self, unsafe: str | None) -> None: ...
 
 
 _CONNECTIONS: weakref.WeakSet[Forkable] = weakref.WeakSet()

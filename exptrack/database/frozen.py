@@ -11,12 +11,16 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 from exptrack.errors import ArchiveLockedError, ExptrackError
+from exptrack.named_tuples import NamedTuple
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+
 
 TRIES = 200
 PAUSE_S = 0.005
@@ -31,7 +35,7 @@ class Look(NamedTuple):
     size: int
 
 
-def look_at(path: Path) -> Look | None:
+def look_at(path: str | os.PathLike[str]) -> Look | None:
     """Look at a file that can be read as immutable; None if it is gone or something is in its WAL."""
     if wal_bytes(path):
         return None
@@ -42,7 +46,7 @@ def look_at(path: Path) -> Look | None:
     return Look(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-def wal_bytes(path: Path) -> int:
+def wal_bytes(path: str | os.PathLike[str]) -> int:
     """Return the size of the WAL beside the real file; 0 if there is none."""
     try:
         return os.stat(f"{os.path.realpath(path)}-wal").st_size
@@ -56,7 +60,10 @@ def side_files_exist(real: str) -> bool:
 
 
 def run_unchanged(
-    path: Path, seen: Callable[[], Look | None], reopen: Callable[[], None], read: Callable[[], _T]
+    path: str | os.PathLike[str],
+    seen: Callable[[], Look | None],
+    reopen: Callable[[], None],
+    read: Callable[[], _T],
 ) -> _T:
     """Call `read` until the file does not change meanwhile; call `reopen` before each repetition.
 

@@ -13,7 +13,8 @@ import math
 import sqlite3
 import struct
 from array import array
-from typing import NamedTuple
+
+from exptrack.named_tuples import NamedTuple
 
 _EXTREMES = struct.Struct("dd")
 _POINT = struct.Struct("qqd")

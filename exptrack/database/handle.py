@@ -6,11 +6,20 @@ import math
 import sqlite3
 import threading
 from collections.abc import Mapping
-from typing import NamedTuple
+from enum import Enum
 
 from exptrack.database.descriptors import FileId, NotedNumbers, file_id
 from exptrack.database.frozen import Look
 from exptrack.database.kept_answers import KeptAnswers
+from exptrack.named_tuples import NamedTuple
+
+
+class Bulk(Enum):
+    """Whether a connection checks no foreign keys, and has attached rows that it is given as bytes."""
+
+    NONE = 0
+    BEGUN = 1
+    HAS_IMAGE = 2
 
 
 class Left(NamedTuple):
@@ -44,6 +53,7 @@ class Handle:
         self.keeper: sqlite3.Connection | None = None  # holds the write lock during a checkpoint
         self.busy = threading.RLock()
         self.depth = 0
+        self.bulk = Bulk.NONE
         self.commits = 0
         self.used_at = math.inf  # when a thread last asked for it, by time.monotonic()
         # The descriptors that SQLite opened for this handle. Replaced, never changed: read without `busy`.
@@ -75,6 +85,7 @@ class Handle:
         raw, keeper, numbers = self.raw, self.keeper, self.numbers
         self.raw = self.keeper = None
         self.depth = 0
+        self.bulk = Bulk.NONE
         self.kept.clear()  # the next connection counts commits anew
         self.numbers, self.is_in_doubt = {}, False
         self.noted.begin_close(numbers)
@@ -88,11 +99,15 @@ class Handle:
         left = [one for one in (self.raw, self.keeper) if one is not None]
         self.raw = self.keeper = None
         self.depth = 0
+        self.bulk = Bulk.NONE
         self.kept.clear()
         return left
 
     def __del__(self) -> None:
-        self._left += [Left(one, self.numbers, self.noted) for one in self.abandon()]
+        # Of a handle whose making an interrupt ended, not even these attributes may be there.
+        connections = [one for one in map(self.__dict__.get, ("raw", "keeper")) if one is not None]
+        if connections:
+            self._left += [Left(one, self.numbers, self.noted) for one in connections]
 
 
 class Done(NamedTuple):

@@ -30,7 +30,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from pathlib import Path
 
 from exptrack.database.descriptors import FileId, NotedNumbers, file_id, may_be_sqlites, open_numbers
 from exptrack.database.failures import busy_error
@@ -57,7 +56,7 @@ COPY_BYTES = 1 << 20
 class Hold:
     """The descriptors of one archive file that this process keeps, with the locks on them."""
 
-    def __init__(self, path: Path, descriptors: Sequence[int], identities: Sequence[FileId]) -> None:
+    def __init__(self, path: str, descriptors: Sequence[int], identities: Sequence[FileId]) -> None:
         self.path = path  # the real one: through a link the -wal lies beside the real file
         self.wal_path, self.shm_path = f"{path}-wal", f"{path}-shm"
         self.main, self.shm, self.wal = descriptors
@@ -66,7 +65,7 @@ class Hold:
         self.users = 1
         self.is_given_up = False
         self.leaves_wal = False  # the WAL is damaged and no copy of it could be made: nothing may touch it
-        self._rescued: Path | None = None
+        self._rescued: str | None = None
         self.guard = threading.Lock()
         self._order = threading.Lock()  # of this process's writers, which share the descriptor
         self._name_byte = _name_byte(path)
@@ -285,7 +284,7 @@ class Hold:
         own = self.has_own_wal() or file_id(self.shm_path) == self.shm_id
         return there is not None and there != self.main_id and own
 
-    def clear_place(self) -> Path | None:
+    def clear_place(self) -> str | None:
         """Remove our WAL and shared memory from beside another file, whose next opener would read them as its
         own. First copy the main file and the WAL that were opened, see :meth:`rescue`; return the main copy.
 
@@ -374,7 +373,7 @@ class Hold:
                 os.close(self.wal)
             self.wal, self.wal_id = opened, file_id(opened) or self.wal_id
 
-    def rescue(self) -> Path:
+    def rescue(self) -> str:
         """Copy the main file and the WAL that were opened to new files beside the archive, at the first call;
         return the main copy.
 
@@ -384,9 +383,9 @@ class Hold:
             OSError: there is no room, or the folder cannot be written.
         """
         if self._rescued is None:
-            base = Path(f"{self.path}.rescued-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+            base = f"{self.path}.rescued-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
             self._keep(self.wal, f"{base}-wal")  # first: the main copy alone would look complete
-            self._keep(self.main, str(base))
+            self._keep(self.main, base)
             self._rescued = base
         return self._rescued
 
@@ -424,10 +423,10 @@ def _copy(source: int, target: str, mode: int) -> None:
         os.close(out)
 
 
-def _name_byte(real: Path) -> int:
+def _name_byte(real: str) -> int:
     """Return the byte that stands for a name: by the folder itself, which may be mounted at other paths too."""
-    folder = file_id(real.parent) or (0, 0)
-    return NAMES_BEGIN + 1 + zlib.crc32(os.fsencode(f"{folder[0]} {folder[1]} {real.name}"))
+    folder = file_id(os.path.dirname(real)) or (0, 0)
+    return NAMES_BEGIN + 1 + zlib.crc32(os.fsencode(f"{folder[0]} {folder[1]} {os.path.basename(real)}"))
 
 
 def _require_id(descriptor: int) -> FileId:
@@ -471,7 +470,7 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
     """
     if fcntl is None:
         return None
-    real = Path(os.path.realpath(path))
+    real = os.path.realpath(path)
     with _lock:
         identity = file_id(real)
         held = _HOLDS.get(identity) if identity is not None else None
@@ -482,7 +481,7 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
             return None
         opened: list[int] = []
         try:
-            for name, may_write in ((f"{real}", True), (f"{real}-shm", True), (f"{real}-wal", False)):
+            for name, may_write in ((real, True), (f"{real}-shm", True), (f"{real}-wal", False)):
                 # To lock a byte for writing, the descriptor has to be open for writing.
                 how = os.O_RDWR if may_write and os.access(name, os.W_OK) else os.O_RDONLY
                 opened.append(os.open(name, how | os.O_CLOEXEC | os.O_NOFOLLOW))
@@ -535,9 +534,9 @@ def abandon(hold: Hold) -> None:
             del _HOLDS[hold.main_id]
 
 
-def find_other_name(path: str | os.PathLike[str]) -> Path | None:
+def find_other_name(path: str | os.PathLike[str]) -> str | None:
     """Return the other name by which this process has the file open; None if it has not."""
-    real = Path(os.path.realpath(path))
+    real = os.path.realpath(path)
     identity = file_id(real)
     held = _HOLDS.get(identity) if identity is not None else None
     return held.path if held is not None and held.path != real else None

@@ -10,7 +10,11 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 KEPT_BYTES = 4 * 1024 * 1024  # by one connection
 

@@ -11,22 +11,22 @@ Invariants:
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import sqlite3
 from functools import cache
-from pathlib import Path
-from typing import NamedTuple
 
 from exptrack import __version__
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.row_sums import hash_row
+from exptrack.digests import sha256
 from exptrack.errors import ArchiveIOError, ArchiveTooNewError, ExptrackError, MigrationError, NotAnArchiveError
+from exptrack.named_tuples import NamedTuple
 from exptrack.times import utc_text
 
 APPLICATION_ID = 0x45585054  # "EXPT"
-_MIGRATION_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")  # NNNN_verb_noun.sql
+# The characters of a name NNNN_verb_noun.sql after its number. Each opening reads the names, and compiling a
+# pattern takes longer.
+_OF_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 
 INSERT_MIGRATION = """
 INSERT INTO migration (number, name, sha256, applied_at, library, checksum) VALUES (?, ?, ?, ?, ?, ?)
@@ -46,11 +46,11 @@ class Migration(NamedTuple):
     text: str
 
 
-def schema_folder() -> Path:
+def schema_folder() -> str:
     """Return the folder of the ``.sql`` files: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "schema"
-    return inside if inside.is_dir() else package.parent / "schema"
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    inside = os.path.join(package, "schema")
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "schema")
 
 
 @cache
@@ -64,16 +64,23 @@ def migrations() -> tuple[Migration, ...]:
     found = []
     folder = schema_folder()
     for name in _list_schema():
-        match = _MIGRATION_NAME.fullmatch(name)
-        if match is not None:
-            found.append(Migration(int(match[1]), name, read_schema(name)))
+        number = _number_of(name)
+        if number is not None:
+            found.append(Migration(number, name, read_schema(name)))
         elif name[0].isdecimal() and name.endswith(".sql"):
             raise MigrationError(
-                f"{folder / name} is not named NNNN_verb_noun.sql; rename it or reinstall exptrack"
+                f"{os.path.join(folder, name)} is not named NNNN_verb_noun.sql; rename it or reinstall exptrack"
             )
     if not found or [m.number for m in found] != list(range(1, len(found) + 1)):
         raise MigrationError(f"files are missing in {folder}; reinstall exptrack")
     return tuple(found)
+
+
+def _number_of(name: str) -> int | None:
+    """Return the number in the name of a migration; None if it is not named as one."""
+    number, rest = name[:4], name[4:]
+    is_named = number.isdecimal() and len(number) == 4 and rest[:1] == "_" and rest.endswith(".sql")
+    return int(number) if is_named and len(rest) > 5 and set(rest[:-4]) <= _OF_NAME else None
 
 
 def _list_schema() -> list[str]:
@@ -94,18 +101,19 @@ def read_schema(name: str) -> str:
     Raises:
         ArchiveIOError: the file cannot be read.
     """
-    place = schema_folder() / name
+    place = os.path.join(schema_folder(), name)
     try:
-        return place.read_text(encoding="utf-8")
+        with open(place, encoding="utf-8") as file:
+            return file.read()
     except OSError as error:
         raise _unreadable(place, error) from error
 
 
-def _unreadable(place: Path, error: OSError) -> ArchiveIOError:
+def _unreadable(place: str, error: OSError) -> ArchiveIOError:
     return ArchiveIOError(
         f"{place}, a part of exptrack, cannot be read ({error.strerror}); remove the cause and try again, or"
         " reinstall exptrack",
-        path=str(place),
+        path=place,
     )
 
 
@@ -117,7 +125,7 @@ def latest_version() -> int:
 @cache
 def _highest_number() -> int:
     # The names suffice: opening a current archive need not read the text of the schema.
-    numbers = [int(name[:4]) for name in _list_schema() if _MIGRATION_NAME.fullmatch(name)]
+    numbers = [number for name in _list_schema() if (number := _number_of(name)) is not None]
     if not numbers:
         raise MigrationError(f"files are missing in {schema_folder()}; reinstall exptrack")
     return max(numbers)
@@ -143,9 +151,9 @@ def _is_current(connection: Connection) -> bool:
     version = int(connection.value("PRAGMA user_version"))
     if version > latest_version():
         raise ArchiveTooNewError(
-            f"{connection.path} has format {version}, but exptrack {__version__} writes format"
+            f"{connection.file} has format {version}, but exptrack {__version__} writes format"
             f" {latest_version()}; upgrade exptrack to change the file, or open it with mode 'ro' to read it",
-            path=str(connection.path),
+            path=connection.file,
         )
     return version == latest_version()
 
@@ -154,12 +162,12 @@ def _apply_missing(connection: Connection) -> None:
     """Apply the missing migrations, unless another process has applied them before this one got the lock."""
     if _is_current(connection):
         return
-    place = connection.path
+    place = connection.file
     version = int(connection.value("PRAGMA user_version"))
     if version < 0 or (version == 0 and int(connection.value(COUNT_OBJECTS))):
         raise NotAnArchiveError(
             f"{place} holds tables of another program and was left untouched; choose another path",
-            path=str(place),
+            path=place,
         )
     for migration in migrations()[version:]:
         try:
@@ -170,14 +178,14 @@ def _apply_missing(connection: Connection) -> None:
             raise MigrationError(
                 f"{place} could not be migrated: {migration.name} failed ({error}); the file is unchanged;"
                 " try again, or go on with the previous exptrack",
-                path=str(place),
+                path=place,
             ) from error
 
 
 def _apply(connection: Connection, migration: Migration) -> None:
     for statement in split_statements(migration.text):
         connection.execute(statement)
-    digest = hashlib.sha256(migration.text.encode()).hexdigest()
+    digest = sha256(migration.text.encode()).hexdigest()
     row = (migration.number, migration.name, digest, utc_text(), __version__)
     connection.execute(INSERT_MIGRATION, (*row, hash_row("migration", row)))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

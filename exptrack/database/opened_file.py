@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import random
 import sqlite3
 import sys
 import threading
@@ -17,10 +16,8 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
-from pathlib import Path
-from typing import Any, Self
 
-from exptrack import own_files
+import exptrack.own_files as own_files
 from exptrack.database import forks, hold
 from exptrack.database.descriptors import FileId, file_id, open_numbers, set_aside
 from exptrack.database.failures import SQLITE_FAILURE, primary_code, require_sqlite, translate
@@ -29,7 +26,8 @@ from exptrack.database.functions import register_functions
 from exptrack.database.handle import Handle, Left
 from exptrack.database.hold import Hold
 from exptrack.database.last_close import fold_renamed, leave_cut_wal, leave_to_another_file
-from exptrack.database.patience import BUSY_WAIT_S, Patience, pause
+from exptrack.database.paths import Placed, file_uri
+from exptrack.database.patience import BUSY_WAIT_S, Patience, choose_pause, pause
 from exptrack.database.sections import SectionThread
 from exptrack.database.wal import keep_if_damaged
 from exptrack.errors import (
@@ -42,13 +40,19 @@ from exptrack.errors import (
     warn,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self, TypeVar
+
+    _T = TypeVar("_T")
+
 CACHE_BYTES = 16_384_000  # of the file that each SQLite connection keeps in memory
 FOLDS = 5  # attempts of processes that leave at once
 PROOF_S = 2.0
 SECTION, READING = "section", "reading"
 
 
-class OpenedFile:
+class OpenedFile(Placed):
     """Open one archive file by SQLite connections, one a thread, and close it; safe to share between threads.
 
     `path` is absolute. `mode` is ``"rw"``, ``"ro"`` (reads, and sees the commits of other processes) or
@@ -58,9 +62,9 @@ class OpenedFile:
     `place` is where the archive is; `path` is another file only while a copy of it is read.
     """
 
-    def __init__(self, path: Path, mode: str = "rw") -> None:
+    def __init__(self, path: str | os.PathLike[str], mode: str = "rw") -> None:
         require_sqlite()
-        self.path = self.place = path
+        super().__init__(path)
         self.mode = mode
         self.busy_wait_s = BUSY_WAIT_S
         self.cache_pragma = f"PRAGMA cache_size = -{CACHE_BYTES // 1024}"
@@ -68,7 +72,7 @@ class OpenedFile:
         self.before_section: Callable[[], None] | None = None  # raises where waiting for one would never end
         self.before_close: Callable[[], None] | None = None  # called while statements still run
         self.on_close: Callable[[], None] | None = None
-        self.rescued: Path | None = None  # the copy of what was committed before another WAL took its place
+        self.rescued: str | None = None  # the copy of what was committed before another WAL took its place
         self._identity: FileId | None = None
         self._birth: str | None = None
         self._opened_before = open_numbers()
@@ -77,7 +81,7 @@ class OpenedFile:
         self._proven = True
         self._begin_afresh()
         if mode != "immutable":  # which takes no locks
-            own_files.register(self, path)
+            own_files.register(self, self.file)
         forks.register(self)
 
     def _begin_afresh(self) -> None:
@@ -94,7 +98,7 @@ class OpenedFile:
         self._watcher: Handle | None = None  # whose connection counts the commits of all others
 
     def __repr__(self) -> str:
-        return f"Connection({str(self.path)!r}, {self.mode!r})"
+        return f"Connection({self.file!r}, {self.mode!r})"
 
     def __copy__(self) -> Self:
         return self
@@ -108,10 +112,10 @@ class OpenedFile:
     def _connect(self, *, immutable: bool = False) -> sqlite3.Connection:
         """Open one more SQLite connection and set its pragmas."""
         raw = self._connect_bare(immutable=immutable)
-        raw.row_factory = sqlite3.Row
-        if self.trace is not None:
-            raw.set_trace_callback(self.trace)
         try:
+            raw.row_factory = sqlite3.Row
+            if self.trace is not None:
+                raw.set_trace_callback(self.trace)
             self._run_waiting(lambda: self._configure(raw))
             self.check_identity()
         except BaseException:
@@ -123,7 +127,7 @@ class OpenedFile:
         """Open one more SQLite connection as SQLite makes it."""
         try:
             return sqlite3.connect(
-                f"{self.path.as_uri()}?{'mode=ro&immutable=1' if immutable else self._query()}",
+                f"{file_uri(self.file)}?{'mode=ro&immutable=1' if immutable else self._query()}",
                 uri=True,
                 timeout=0,
                 isolation_level=None,
@@ -132,9 +136,9 @@ class OpenedFile:
             )
         except SQLITE_FAILURE as error:
             self.check_identity()
-            if not self.path.exists():
+            if not os.path.exists(self.file):
                 raise ArchiveNotFoundError(
-                    f"there is no archive at {self.path}; check the path", path=str(self.path)
+                    f"there is no archive at {self.file}; check the path", path=self.file
                 ) from None
             raise self.translate(error) from error
 
@@ -144,7 +148,7 @@ class OpenedFile:
         A reader that may write opens for writing too (``query_only`` refuses it): only so can it copy the
         WAL into the file when it is the last to leave.
         """
-        return "mode=rw" if self.mode == "rw" or os.access(self.path, os.W_OK) else "mode=ro"
+        return "mode=rw" if self.mode == "rw" or os.access(self.file, os.W_OK) else "mode=ro"
 
     def _configure(self, raw: sqlite3.Connection) -> None:
         """Set the pragmas. Some read the schema, which is locked while another process creates the file."""
@@ -170,13 +174,13 @@ class OpenedFile:
             ForkUnsafeError: this process was forked while SQLite was in use, or by C code.
         """
         if self._closed:
-            raise ArchiveClosedError(f"{self.path} was closed; open it again", path=str(self.path))
+            raise ArchiveClosedError(f"{self.file} was closed; open it again", path=self.file)
         danger = self.find_danger()
         if danger is not None:
             raise ForkUnsafeError(
-                f"{self.path} can take only run.log() and run.log_metric() in this forked process, because"
+                f"{self.file} can take only run.log() and run.log_metric() in this forked process, because"
                 f" {danger}; {forks.ADVICE}",
-                path=str(self.path),
+                path=self.file,
             )
 
     def find_danger(self) -> str | None:
@@ -189,12 +193,11 @@ class OpenedFile:
     def _prove(self) -> None:
         """In a forked child: use SQLite for the first time, with a limit of 2 s.
 
-        If any thread of the parent was inside any SQLite when the process was copied, a mutex of the library is
-        locked for ever.
+        If a thread of the parent was inside any SQLite at the fork, a mutex of the library is locked for ever.
         """
 
         def use() -> None:
-            raw = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=0, isolation_level=None)
+            raw = sqlite3.connect(f"{file_uri(self.file)}?mode=ro", uri=True, timeout=0, isolation_level=None)
             try:
                 raw.execute("PRAGMA user_version").fetchall()
             except SQLITE_FAILURE:
@@ -236,7 +239,7 @@ class OpenedFile:
         """Return the handle's SQLite connection, opened if it is not; `busy` is held."""
         if handle.raw is None:
             before = open_numbers()
-            handle.seen = look_at(self.path) if self.mode == "frozen" else None
+            handle.seen = look_at(self.file) if self.mode == "frozen" else None
             handle.raw = self._connect(immutable=self.mode == "immutable" or handle.seen is not None)
             if self._hold is None:
                 self._take_hold(handle)
@@ -247,7 +250,7 @@ class OpenedFile:
 
     def _has_got_wal(self) -> bool:
         """Whether a writer has brought a file to WAL mode that was opened in another, as a snapshot is."""
-        return os.name == "posix" and side_files_exist(os.path.realpath(self.path))
+        return os.name == "posix" and side_files_exist(os.path.realpath(self.file))
 
     def _take_hold(self, handle: Handle) -> None:
         """Keep the locks of the file, once SQLite has made its side files; a new file has none yet.
@@ -264,13 +267,13 @@ class OpenedFile:
             return  # the statement that follows meets the same, and tells
         with self._lock:
             if self._hold is None and not self._closed:
-                self._hold = hold.take(self.path)
+                self._hold = hold.take(self.file)
                 if self._hold is not None and self._hold.users == 1:
                     if self._hold.has_another_name():
                         self._refuse_name(self._hold, handle)
-                    may_write = self.path == self.place and os.access(self.path, os.W_OK)
+                    may_write = self.file == self.home and os.access(self.file, os.W_OK)
                     page_bytes = raw.execute("PRAGMA page_size").fetchone()[0]
-                    keep_if_damaged(self._hold, self.place, page_bytes, may_write, self.mode == "rw")
+                    keep_if_damaged(self._hold, self.home, page_bytes, may_write, self.mode == "rw")
 
     def _refuse_name(self, held: Hold, handle: Handle) -> None:
         self._hold = None
@@ -279,9 +282,9 @@ class OpenedFile:
         handle.close()
         held.close_descriptors()
         raise ArchiveMovedError(
-            f"another process has {self.path} open by another name: the file was moved, linked or mounted"
+            f"another process has {self.file} open by another name: the file was moved, linked or mounted"
             " there; its newest changes are in the -wal beside that name: use that name, or end that process",
-            path=str(self.path),
+            path=self.file,
         )
 
     # Descriptors that something else closed
@@ -336,9 +339,9 @@ class OpenedFile:
                             handle.close()
             except OSError as error:
                 raise ArchiveIOError(
-                    f"a program closed the descriptors of {self.path}, and it cannot be opened again"
+                    f"a program closed the descriptors of {self.file}, and it cannot be opened again"
                     f" ({error.strerror}); allow the process more open files",
-                    path=str(self.path),
+                    path=self.file,
                 ) from error
             held.sqlite.clear()
             if not held.is_intact():
@@ -368,8 +371,9 @@ class OpenedFile:
             return
         forks.prepare_late()
         try:
-            if self.before_close is not None and self._unsafe is None:
-                self.before_close()
+            before_close = self.before_close  # once: another thread may be putting the journal away
+            if before_close is not None and self._unsafe is None:
+                before_close()
         finally:
             self._close_handles()
             forks.forget(self)
@@ -402,7 +406,8 @@ class OpenedFile:
                 finally:
                     handle.busy.release()
         self._local = threading.local()
-        _end_threads(self._sections, self._idle_readers)
+        for thread in (self._sections, *self._idle_readers):
+            thread.ask_to_end()
         self._close_left()
         if held is not None and last:
             if not held.leaves_wal:
@@ -415,18 +420,18 @@ class OpenedFile:
 
         Of several processes that leave at once, each sees the others' locks, and none copies it.
         """
-        if not os.access(self.path, os.W_OK):
+        if not os.access(self.file, os.W_OK):
             return  # said when it was opened
         for _ in range(FOLDS):
             if not os.path.exists(held.wal_path) or held.is_used_by_others():
                 return
-            time.sleep(random.uniform(0, 0.002))
+            time.sleep(choose_pause(0, 0.002))
             self._fold()
-        left = wal_bytes(self.path)
+        left = wal_bytes(self.file)
         if left and not held.is_used_by_others():
             warn(
                 f"{left:,} bytes of what was stored are still in {held.wal_path}, because they could not be"
-                f" copied into {self.path}; keep both files together, make room on the disk, and open it again"
+                f" copied into {self.file}; keep both files together, make room on the disk, and open it again"
             )
 
     def _fold(self) -> None:
@@ -509,7 +514,7 @@ class OpenedFile:
 
     def remember_identity(self) -> None:
         """Remember which file `path` leads to, so that the next commit notices a rename or replacement."""
-        self._identity = file_id(self.path)
+        self._identity = file_id(self.file)
         handle = self._handle()
         with handle.busy:
             self._raw(handle)
@@ -526,19 +531,19 @@ class OpenedFile:
         if self._identity is None:
             return
         try:
-            status = os.stat(self.path)
+            status = os.stat(self.file)
         except OSError:
             status = None
         if status is None or (status.st_dev, status.st_ino) != self._identity:
             raise ArchiveMovedError(
-                f"{self.path} was moved, replaced or deleted while it was open, so nothing more is written;"
+                f"{self.file} was moved, replaced or deleted while it was open, so nothing more is written;"
                 " put it back, or open it at its new place",
-                path=str(self.path),
+                path=self.file,
             )
         if not status.st_size:
             raise ArchiveMovedError(
-                f"{self.path} was emptied while it was open, so nothing more is written; restore it",
-                path=str(self.path),
+                f"{self.file} was emptied while it was open, so nothing more is written; restore it",
+                path=self.file,
             )
 
     # Errors and waiting
@@ -550,9 +555,9 @@ class OpenedFile:
         """
         if self._closed:
             return ArchiveClosedError(
-                f"{self.path} was closed by another thread; open it again", path=str(self.path)
+                f"{self.file} was closed by another thread; open it again", path=self.file
             )
-        found = translate(error, self.path, waited_s)
+        found = translate(error, self.file, waited_s)
         if found is error:  # "no such table": of another file in this one's place, perhaps
             try:
                 self.check_identity()
@@ -564,7 +569,7 @@ class OpenedFile:
         """Wait at most this long for other writers in the block, if a time is given. Call inside a section."""
         return self._patience.at_most(seconds)
 
-    def _run_waiting(self, run: Callable[[], Any]) -> Any:
+    def _run_waiting(self, run: Callable[[], _T]) -> _T:
         """Call `run` outside a transaction, and again while another connection holds the lock."""
         began: float | None = None
         while True:
@@ -581,11 +586,6 @@ class OpenedFile:
             pause()
 
 
-def _end_threads(sections: SectionThread, readers: list[SectionThread]) -> None:
-    for thread in (sections, *readers):
-        thread.ask_to_end()
-
-
 def close_all() -> None:
     """Close what the script left open, so that the file alone holds everything.
 
@@ -596,4 +596,4 @@ def close_all() -> None:
             try:
                 connection.close()
             except ExptrackError as error:
-                warn(f"{connection.path} could not be closed in order: {error}")
+                warn(f"{connection.file} could not be closed in order: {error}")

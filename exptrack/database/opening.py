@@ -19,13 +19,9 @@ import sys
 import time
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-from exptrack.database import spooled_file
 from exptrack.database.connection import Connection, in_section
-from exptrack.database.disk import NO_ROOM, error_of
-from exptrack.database.filesystem import warn_of_network
+from exptrack.database.disk import NO_ROOM, error_of, sync_folder
 from exptrack.database.frozen import Look, look_at, side_files_exist, wal_bytes
 from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date
@@ -33,7 +29,7 @@ from exptrack.database.own_schema import require_own_schema
 from exptrack.database.patience import BUSY_WAIT_S
 from exptrack.database.places import find_owner_of_side_file, require_own_side_files, require_plain_side_files
 from exptrack.database.rest import close_for_waking, leave
-from exptrack.default_file import describe_missing, find_default_file
+from exptrack.default_file import SPOOL_VARIABLE, describe_missing, find_default_file
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveFullError,
@@ -47,6 +43,14 @@ from exptrack.errors import (
 )
 from exptrack.records import Waiting
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from exptrack.database.spooled_file import SpooledFile
+
+
 BY_UMASK = 0o666  # the mode of a new file, before the umask takes its bits away
 IN_MEMORY = (":memory:", "file::memory:")  # what SQLite calls a database without a file
 CREATION_GRACE_S = 2.0  # how long to wait for another process that is creating the file
@@ -59,11 +63,18 @@ JUST_BEGUN = (0, 0, 1)  # application_id, user_version, pages
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 JOURNAL_HEAD_BYTES = 20  # up to the number of pages that the file had before
 
-_OPEN: dict[Path, Connection] = {}  # connections of the default archive, by path
-_UNPICKLED: dict[tuple[Path, str], Connection] = {}
+_OPEN: dict[str, Connection] = {}  # connections of the default archive, by path
+_UNPICKLED: dict[tuple[str, str], Connection] = {}
 
 
 def archive_path(path: str | os.PathLike[str] | None) -> Path:
+    """Return what :func:`find_place` returns, as a ``Path``."""
+    from pathlib import Path
+
+    return Path(find_place(path))
+
+
+def find_place(path: str | os.PathLike[str] | None) -> str:
     """Return `path` as an absolute path; without `path`, that of the default archive.
 
     The default is this process's own archive in the folder that ``EXPTRACK_SPOOL`` names. If that is not set,
@@ -74,8 +85,10 @@ def archive_path(path: str | os.PathLike[str] | None) -> Path:
             name is so long that the names of its ``-wal`` and ``-journal`` cannot exist.
         ArchiveNotFoundError: the path is relative, and the working folder was deleted.
     """
-    if path is None and (spooled := spooled_file.find_default()) is not None:
-        return spooled.path
+    if path is None and os.environ.get(SPOOL_VARIABLE):
+        from exptrack.database.spooled_file import own_file
+
+        return str(own_file(os.environ[SPOOL_VARIABLE]).path)
     text = os.fsdecode(find_default_file() if path is None else path)
     try:
         os.fsencode(text)
@@ -103,7 +116,7 @@ def archive_path(path: str | os.PathLike[str] | None) -> Path:
             raise InvalidValueError(
                 f"{place!r} is too long for the files beside it; choose a shorter name"
             ) from None
-    return Path(place)
+    return place
 
 
 def default_connection(*, create: bool = True) -> Connection:
@@ -115,10 +128,10 @@ def default_connection(*, create: bool = True) -> Connection:
     Raises:
         ArchiveNotFoundError: there is no file, and `create` is false. The message says where it was looked for.
     """
-    path = archive_path(None)
+    path = find_place(None)
     connection = _OPEN.get(path)
     if connection is None or not _keep_if_at_its_place(connection):
-        create = create or spooled_file.find(path) is not None
+        create = create or _find_spooled(path) is not None
         connection = _OPEN[path] = _open_whole(path, create=create, is_default=True)
     return connection
 
@@ -129,7 +142,7 @@ def reopen_connection(path: str, mode: str) -> Connection:
     Raises:
         ArchiveNotFoundError: there is no archive at this path, on this machine.
     """
-    key = (Path(path), mode)
+    key = (path, mode)
     connection = _UNPICKLED.get(key)
     if connection is None or not _keep_if_at_its_place(connection):
         connection = _UNPICKLED[key] = open_connection(path, mode=mode, create=False)
@@ -150,7 +163,7 @@ def _keep_if_at_its_place(connection: Connection) -> bool:
 
 def _reduce_connection(connection: Connection) -> tuple[Any, ...]:
     mode = "rw" if connection.mode == "rw" else "ro"
-    return reopen_connection, (str(connection.place), mode)
+    return reopen_connection, (connection.home, mode)
 
 
 # Whatever holds a connection can be handed to another process, where it opens the archive by its path.
@@ -186,11 +199,22 @@ def open_connection(
     """
     if mode not in ("rw", "ro"):
         raise InvalidValueError(f"mode must be 'rw' or 'ro', not {mode!r}")
-    return _open_whole(archive_path(path), mode, create=create, wait_s=wait_s, is_default=path is None)
+    return _open_whole(find_place(path), mode, create=create, wait_s=wait_s, is_default=path is None)
+
+
+def _find_spooled(place: str) -> SpooledFile | None:
+    """Return the file of a spool that this process has at a place; without one, nothing is imported."""
+    module = sys.modules.get("exptrack.database.spooled_file")
+    if module is None:
+        return None
+    from pathlib import Path
+
+    found: SpooledFile | None = module.find(Path(place))
+    return found
 
 
 def _open_whole(
-    place: Path,
+    place: str,
     mode: str = "rw",
     *,
     create: bool = True,
@@ -198,8 +222,8 @@ def _open_whole(
     is_default: bool = False,
 ) -> Connection:
     """Open an archive, and wake it first if it is this process's own in a spool."""
-    spooled = spooled_file.find(place) if mode == "rw" else None
-    if spooled is None or not (create or place.exists()):
+    spooled = _find_spooled(place) if mode == "rw" else None
+    if spooled is None or not (create or os.path.exists(place)):
         return _open(place, mode, create, wait_s, is_default)
     before = spooled.read_notes()
     spooled.mark_open()
@@ -214,36 +238,38 @@ def _open_whole(
     return connection
 
 
-def _open(place: Path, mode: str, create: bool, wait_s: float, is_default: bool) -> Connection:
+def _open(place: str, mode: str, create: bool, wait_s: float, is_default: bool) -> Connection:
     is_new = mode == "rw" and create and _create_file(place)
-    if is_new and spooled_file.find(place) is None:
+    if is_new and _find_spooled(place) is None:
+        from exptrack.database.filesystem import warn_of_network
+
         warn_of_network(place)
     try:
-        size = place.stat().st_size
+        size = os.stat(place).st_size
     except (FileNotFoundError, NotADirectoryError):
         problem = f"there is no archive at {place}; start_run() creates one, 'exptrack demo' fills one"
-        if place.is_symlink():
+        if os.path.islink(place):
             target = os.readlink(place)
             problem = f"there is no archive at {place}; it is a link to {target}, which does not exist"
         elif is_default:
-            problem = describe_missing(str(place))
-        raise ArchiveNotFoundError(problem, path=str(place)) from None
+            problem = describe_missing(place)
+        raise ArchiveNotFoundError(problem, path=place) from None
     except OSError as error:
         raise ArchiveIOError(
             f"{place} cannot be reached ({error.strerror}); check the permissions of its folders",
-            path=str(place),
+            path=place,
         ) from None
-    if not place.is_file():
+    if not os.path.isfile(place):
         # A pipe or device has size 0, like a new archive.
-        kind = "a folder" if place.is_dir() else "a device or pipe"
-        raise NotAnArchiveError(f"{place} is {kind}, not an archive; give the path of a file", path=str(place))
+        kind = "a folder" if os.path.isdir(place) else "a device or pipe"
+        raise NotAnArchiveError(f"{place} is {kind}, not an archive; give the path of a file", path=place)
     require_plain_side_files(place)
     if size:
         require_own_side_files(place)
         _require_ours(place, writing=mode == "rw")
     elif mode == "ro" or not create:
         raise NotAnArchiveError(
-            f"{place} is empty, not an archive; start_run() makes it an archive", path=str(place)
+            f"{place} is empty, not an archive; start_run() makes it an archive", path=place
         )
     connection = _open_writable(place, wait_s) if mode == "rw" else _open_readable(place)
     if is_new and is_default:
@@ -251,21 +277,21 @@ def _open(place: Path, mode: str, create: bool, wait_s: float, is_default: bool)
     return connection
 
 
-def _tell_of_new_file(place: Path) -> None:
+def _tell_of_new_file(place: str) -> None:
     """Print the path of a default archive that was just made: the folder may not be the one that was meant."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):  # a closed or full stream must not hinder a run
             print(f"exptrack: made the archive {place}", file=sys.stderr, flush=True)
 
 
-def _create_file(place: Path) -> bool:
+def _create_file(place: str) -> bool:
     """Create an empty file if none exists. SQLite gives its -wal and -shm the same mode.
 
     Returns whether it was created.
     """
     if not os.path.lexists(place) and (owner := find_owner_of_side_file(place)) is not None:
         raise InvalidValueError(
-            f"{place} cannot be created: SQLite would take it for a part of {owner.name}; choose another name"
+            f"{place} cannot be created: SQLite would take it for a part of {owner}; choose another name"
         )
     try:
         os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, BY_UMASK))
@@ -273,23 +299,23 @@ def _create_file(place: Path) -> bool:
         return False
     except (FileNotFoundError, NotADirectoryError):
         raise ArchiveNotFoundError(
-            f"{place} cannot be created: the folder {place.parent} does not exist; create it first",
-            path=str(place),
+            f"{place} cannot be created: the folder {os.path.dirname(place)} does not exist; create it first",
+            path=place,
         ) from None
     except OSError as error:
         raise error_of(error, place, "cannot be created") from None
-    spooled_file.sync_folder(place.parent)
+    sync_folder(os.path.dirname(place))
     return True
 
 
-def _require_ours(place: Path, *, writing: bool) -> None:
+def _require_ours(place: str, *, writing: bool) -> None:
     """Refuse a file that is not an archive. For writing, an SQLite file without a table is accepted too."""
     deadline = time.monotonic() + CREATION_GRACE_S
     before: Look | None = None
     while True:
         look = look_at(place)
         # Look for the journal first. If the creation ends after this line, the file below is complete.
-        being_created = Path(f"{place}-journal").exists()
+        being_created = os.path.exists(f"{place}-journal")
         problem = f"{place} is an SQLite file of another program and was left untouched; choose another path"
         try:
             application_id, version, pages = _identify(place)
@@ -311,11 +337,11 @@ def _require_ours(place: Path, *, writing: bool) -> None:
                 return
         # This read takes no locks, so it may see half of the first commit.
         if not being_created or time.monotonic() > deadline:
-            raise NotAnArchiveError(problem, path=str(place))
+            raise NotAnArchiveError(problem, path=place)
         time.sleep(0.005)
 
 
-def read_identity(path: Path) -> tuple[int, int, int]:
+def read_identity(path: str | os.PathLike[str]) -> tuple[int, int, int]:
     """Read application_id, user_version and page count from the main file alone.
 
     Opens with ``immutable=1``, so no lock, side file or recovery touches a file that may be another program's.
@@ -336,7 +362,7 @@ def _query_identity(connection: Connection) -> tuple[int, int, int]:
     )
 
 
-def _identify(place: Path) -> tuple[int, int, int]:
+def _identify(place: str) -> tuple[int, int, int]:
     """Read the identity from the file alone, or together with its WAL if the file alone is inconsistent.
 
     A checkpoint that is running, or whose process was killed, leaves the file half copied; with the WAL it is
@@ -347,13 +373,13 @@ def _identify(place: Path) -> tuple[int, int, int]:
     except ArchiveCorruptError:
         if _is_half_created(place):
             return JUST_BEGUN
-        if not Path(f"{place}-wal").exists():
+        if not os.path.exists(f"{place}-wal"):
             raise
         with _open_for_reading(place) as connection:
             return _query_identity(connection)
 
 
-def _is_half_created(place: Path) -> bool:
+def _is_half_created(place: str) -> bool:
     """Whether a rollback journal beside the file would undo it to a database without a table.
 
     A journal that names a second one belongs to a transaction over several files, which exptrack never makes.
@@ -370,11 +396,11 @@ def _is_half_created(place: Path) -> bool:
     return begin.startswith(JOURNAL_MAGIC) and pages_before <= 1 and end != JOURNAL_MAGIC
 
 
-def _open_writable(place: Path, wait_s: float) -> Connection:
+def _open_writable(place: str, wait_s: float) -> Connection:
     if not os.access(place, os.W_OK) or not os.access(os.path.dirname(os.path.realpath(place)), os.W_OK):
         raise ArchiveReadOnlyError(
             f"{place} or its folder cannot be written; check their permissions, or open it with mode 'ro'",
-            path=str(place),
+            path=place,
         )
     _require_one_name(place)
     connection = Connection(place)
@@ -388,20 +414,22 @@ def _open_writable(place: Path, wait_s: float) -> Connection:
     return connection
 
 
-def _require_one_name(place: Path) -> None:
+def _require_one_name(place: str) -> None:
     """Refuse a second name of a file that this process has open: under each name it would have another WAL."""
     other = find_other_name(place)
     if other is not None:
         raise ArchiveMovedError(
             f"{place} is a hard link to {other}, which this process has open; open it by that name",
-            path=str(place),
+            path=place,
         )
 
 
 @in_section
 def _prepare(connection: Connection) -> None:
     """Make the file ready for writing, in one thread: each thread's connection parses the schema (0.7 ms)."""
-    if connection.path.stat().st_size:
+    if _is_half_created(connection.file):
+        connection.value("PRAGMA schema_version")  # SQLite undoes the creation, perhaps to an empty file
+    if os.stat(connection.file).st_size:
         # And see whether the WAL is damaged, or another name has one, before anything is written.
         connection.remember_identity()
     if connection.value("PRAGMA journal_mode") != "wal":
@@ -423,13 +451,13 @@ def _require_unsealed(connection: Connection) -> None:
     """Refuse to change a file that was sealed. Such a file has no write-ahead log."""
     if find_sealing(connection) is not None:
         raise ArchiveReadOnlyError(
-            f"{connection.path} is sealed and stays as it is; open it with mode 'ro', or unpack it:"
+            f"{connection.file} is sealed and stays as it is; open it with mode 'ro', or unpack it:"
             " 'exptrack unpack' makes an archive of it that can be written",
-            path=str(connection.path),
+            path=connection.file,
         )
 
 
-def _open_readable(place: Path) -> Connection:
+def _open_readable(place: str) -> Connection:
     connection = _open_for_reading(place)
     try:
         require_own_schema(connection)
@@ -441,7 +469,7 @@ def _open_readable(place: Path) -> Connection:
         raise
 
 
-def _open_for_reading(place: Path) -> Connection:
+def _open_for_reading(place: str) -> Connection:
     """Open a connection for reading.
 
     The disk may be full, the medium read-only, or every lock held by a process that was stopped.
@@ -466,14 +494,14 @@ def _open_for_reading(place: Path) -> Connection:
     return _open_copy(place) if wal_bytes(place) else Connection(place, "frozen")
 
 
-def _may_use_side_files(place: Path) -> bool:
+def _may_use_side_files(place: str) -> bool:
     """Whether SQLite can read with ``-wal`` and ``-shm`` without making one that their owner cannot write."""
     real = os.path.realpath(place)
     makes_none = side_files_exist(real)
     return makes_none or (os.access(real, os.W_OK) and os.access(os.path.dirname(real), os.W_OK))
 
 
-def _open_copy(place: Path) -> Connection:
+def _open_copy(place: str) -> Connection:
     """Open a copy of the file and its WAL; closing the connection removes the copy.
 
     Raises:
@@ -482,6 +510,7 @@ def _open_copy(place: Path) -> Connection:
     """
     import shutil  # both take longer to import than a file takes to open
     import tempfile
+    from pathlib import Path
 
     folder: Path | None = None
     try:
@@ -494,7 +523,7 @@ def _open_copy(place: Path) -> Connection:
             raise ArchiveFullError(
                 f"{place} can only be read by way of a copy, and there is no room for one in"
                 f" {tempfile.gettempdir()}; set TMPDIR to a folder with room",
-                path=str(place),
+                path=place,
             ) from error
         raise
     connection = Connection(copy, "ro")
@@ -504,18 +533,18 @@ def _open_copy(place: Path) -> Connection:
     return connection
 
 
-def _copy_unchanged(place: Path, folder: Path) -> Path:
+def _copy_unchanged(place: str, folder: Path) -> Path:
     import shutil
 
     real = os.path.realpath(place)
-    copy = folder / place.name
+    copy = folder / os.path.basename(place)
     for _ in range(COPY_TRIES):
         before = _look_at_both(real)
         shutil.copyfile(real, copy)
         shutil.copyfile(f"{real}-wal", f"{copy}-wal")
         if _look_at_both(real) == before:
             return copy
-    raise ArchiveLockedError(f"{place} is being written; try again", path=str(place))
+    raise ArchiveLockedError(f"{place} is being written; try again", path=place)
 
 
 def _look_at_both(real: str) -> tuple[tuple[int, int], ...]:
@@ -525,10 +554,10 @@ def _look_at_both(real: str) -> tuple[tuple[int, int], ...]:
 
 def find_waiting_wal(connection: Connection) -> Waiting | None:
     """Return a WAL that this connection does not copy into the file when it closes; None if there is none."""
-    size = wal_bytes(connection.place)
-    if not size or (connection.path == connection.place and os.access(connection.place, os.W_OK)):
+    size = wal_bytes(connection.home)
+    if not size or (connection.file == connection.home and os.access(connection.home, os.W_OK)):
         return None
-    real = os.path.realpath(connection.place)
+    real = os.path.realpath(connection.home)
     return Waiting(
         f"{real}-wal",
         size,

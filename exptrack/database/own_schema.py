@@ -20,7 +20,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
-from typing import Any
 
 from exptrack.database.connection import Connection
 from exptrack.database.failures import primary_code
@@ -33,6 +32,11 @@ from exptrack.database.migrations import (
 )
 from exptrack.errors import ArchiveTooNewError, NotAnArchiveError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
 LAST_MIGRATION = "SELECT max(number) FROM migration"
 ORDINARY_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0"
 TABLE_NAMED = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?)"
@@ -44,9 +48,7 @@ SCHEMA_OF_VIEW = "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?
 COLUMNS_OF_VIEW = "SELECT name FROM pragma_table_info(?) ORDER BY cid"
 READ_VIEW = "run_storage"  # the one view that calls besides sql() read
 # Whether an object of a user may change what a statement of exptrack does; then SQLite is asked.
-MAY_REACH_OURS = re.compile(
-    r"\s*CREATE\s+(TEMP\w*\s+)?(TRIGGER|UNIQUE)|.*\bREFERENCES\b", re.IGNORECASE | re.DOTALL
-)
+MAY_REACH_OURS = r"(?is)\s*CREATE\s+(TEMP\w*\s+)?(TRIGGER|UNIQUE)|.*\bREFERENCES\b"
 
 
 @cache
@@ -138,30 +140,30 @@ def require_own_schema(connection: Connection) -> None:
     version = int(connection.value("PRAGMA user_version"))
     if int(connection.value("PRAGMA application_id")) != APPLICATION_ID or version < 1:
         raise NotAnArchiveError(
-            f"{connection.path} is not an exptrack archive; check the path", path=str(connection.path)
+            f"{connection.file} is not an exptrack archive; check the path", path=connection.file
         )
     if version > latest_version():
         unknown = _find_unreadable(connection)
         if unknown is not None:
             raise ArchiveTooNewError(
-                f"{connection.path} was not opened: it has format {version}, and this exptrack cannot read"
+                f"{connection.file} was not opened: it has format {version}, and this exptrack cannot read"
                 f" {unknown} of it; upgrade exptrack",
-                path=str(connection.path),
+                path=connection.file,
             )
         return
     missing, foreign = _compare(connection, version)
     if missing is not None:
         raise NotAnArchiveError(
-            f"{connection.path} was not opened: {missing!r} is missing from its schema or was changed;"
+            f"{connection.file} was not opened: {missing!r} is missing from its schema or was changed;"
             " restore it, or use a copy of the file",
-            path=str(connection.path),
+            path=connection.file,
         )
     intruder = _find_intruder(connection, version) if foreign else None
     if intruder is not None:
         raise NotAnArchiveError(
-            f"{connection.path} was not opened: exptrack did not make {intruder};"
+            f"{connection.file} was not opened: exptrack did not make {intruder};"
             " drop it with sqlite3 if you trust the file",
-            path=str(connection.path),
+            path=connection.file,
         )
 
 
@@ -178,7 +180,7 @@ def _compare(connection: Connection, version: int) -> tuple[str | None, bool]:
             if text in missing:
                 missing.remove(text)
             else:
-                found = found or MAY_REACH_OURS.match(text) is not None
+                found = found or re.match(MAY_REACH_OURS, text) is not None
         return missing, found
 
     missing, foreign = connection.fold(SCHEMA_OBJECTS, (), take)

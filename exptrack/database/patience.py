@@ -6,7 +6,7 @@ until a transaction has begun.
 
 from __future__ import annotations
 
-import random
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -52,4 +52,9 @@ class Patience:
 
 def pause() -> None:
     """Sleep between two attempts, for a random time, so that every writer gets its turn."""
-    time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))
+    time.sleep(choose_pause(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))
+
+
+def choose_pause(shortest_s: float, longest_s: float) -> float:
+    """Return a random time between the two; `random` of the standard library takes long to import."""
+    return shortest_s + (longest_s - shortest_s) * int.from_bytes(os.urandom(2), "big") / 0xFFFF

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import stat
 import time
-from pathlib import Path
 
 from exptrack.database import hold
 from exptrack.database.descriptors import FileId, file_id
@@ -51,11 +50,12 @@ def require_plain_side_files(place: str | os.PathLike[str]) -> None:
             )
 
 
-def find_owner_of_side_file(place: Path) -> Path | None:
-    """Return the file of which SQLite would take a file at this place for a part; None if there is none."""
+def find_owner_of_side_file(place: str | os.PathLike[str]) -> str | None:
+    """Return the name of the file of which SQLite would take a file at this place for a part; None if none."""
+    folder, name = os.path.split(place)
     for ending in SIDE_ENDINGS:
-        owner = place.with_name(place.name.removesuffix(ending) or place.name)
-        if owner != place and os.path.lexists(owner):
+        owner = name.removesuffix(ending)
+        if owner and owner != name and os.path.lexists(os.path.join(folder, owner)):
             return owner
     return None
 

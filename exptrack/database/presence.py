@@ -17,7 +17,6 @@ Invariants:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 
@@ -25,6 +24,7 @@ from exptrack.database import forks, hold
 from exptrack.database.connection import Connection
 from exptrack.database.descriptors import FileId, file_id
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock, map_page, set_lock, unmap
+from exptrack.digests import sha256
 from exptrack.process import ProcessIdentity, current_process, is_alive, shares_boot
 
 FIRST_BYTE = 1 << 50  # the largest database of SQLite has 2^48 bytes
@@ -107,7 +107,7 @@ def _is_shown(connection: Connection, identity: ProcessIdentity) -> bool | None:
 
 
 def _byte_of(identity: ProcessIdentity) -> int:
-    digest = hashlib.sha256("\0".join(map(str, identity)).encode(errors="replace")).digest()
+    digest = sha256("\0".join(map(str, identity)).encode(errors="replace")).digest()
     return FIRST_BYTE + (int.from_bytes(digest[:8], "big") >> (64 - BITS))
 
 

@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from pathlib import Path
 
 from exptrack.database import forks, hold
+from exptrack.database.disk import sync_folder
 from exptrack.database.failures import SQLITE_FAILURE, primary_code
-from exptrack.database.filesystem import find_network
 from exptrack.database.frozen import Look, look_at
 from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
 from exptrack.database.opened_file import OpenedFile
-from exptrack.database.spooled_file import NOTE_ENDING, SpooledFile, list_known, sync_folder
 from exptrack.database.upkeep import Upkeep
 from exptrack.database.wal import is_cut
 from exptrack.errors import ArchiveIOError, warn
-from exptrack.new_files import draft_name, give_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exptrack.database.spooled_file import SpooledFile
 
 REST_WAIT_S = 0.2  # for a thread that reads
 IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -118,9 +122,9 @@ class Resting(Upkeep):
             )
         if mode != "wal":
             raise ArchiveIOError(
-                f"{self.path} cannot use a write-ahead log (its journal mode stays {mode}) because its file"
+                f"{self.file} cannot use a write-ahead log (its journal mode stays {mode}) because its file"
                 " system has no shared memory; put it on a local disk",
-                path=str(self.path),
+                path=self.file,
             )
 
 
@@ -192,6 +196,8 @@ def remove_at_rest(place: Path, is_stored: Callable[[Path], bool]) -> bool:
 
     It is removed only if it then looks as it did before `is_stored` was asked.
     """
+    from exptrack.database.filesystem import find_network
+
     before = look_at_rest(place)
     if before is None or not is_stored(place):
         return False
@@ -223,6 +229,8 @@ def _take_out(place: Path, before: Look) -> bool:
 
     Its process may put a newer copy in its place at any moment. That holds all of the older one.
     """
+    from exptrack.new_files import draft_name, give_name
+
     taken = place.with_name(draft_name())
     os.rename(place, taken)
     is_known = look_at(taken) == before
@@ -235,11 +243,17 @@ def _take_out(place: Path, before: Look) -> bool:
 
 def look_at_rest(place: Path) -> Look | None:
     """Look at a file of a spool; None if it is not at rest."""
-    return None if Path(f"{place}{NOTE_ENDING}").exists() else look_at(place)
+    from exptrack.database.spooled_file import NOTE_ENDING
+
+    return None if os.path.exists(f"{place}{NOTE_ENDING}") else look_at(place)
 
 
 def leave_all() -> None:
     """At the end of the process: bring the files to rest whose connections were dropped without a close."""
+    if "exptrack.database.spooled_file" not in sys.modules:
+        return  # this process has used none
+    from exptrack.database.spooled_file import list_known
+
     for spooled in list_known():
         if not spooled.is_at_rest:
             leave(spooled)

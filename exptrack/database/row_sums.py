@@ -11,17 +11,21 @@ Invariants:
 
 from __future__ import annotations
 
-import hashlib
 import math
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import eq
-from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, Parameters
+from exptrack.digests import sha256
 from exptrack.hashed_lists import encode_list
+from exptrack.named_tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 # A point adds its step, repetition, time and value, each times one of these odd numbers (digits of the golden
 # ratio and of pi). A product with an odd number differs for every change of the other factor.
@@ -30,6 +34,7 @@ STEP, SEQ, TIME, VALUE = 0x9E3779B97F4A7C15, 0x3243F6A8885A308D, 0x313198A2E0370
 ADD_TO_RUN = "UPDATE run SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 SEAL_KIND, METRIC_KIND = "run_seal", "metric"
 _HALF, _WHOLE = 1 << 63, 1 << 64
+_NEGATIVE_ZERO = array("d", [-0.0]).tobytes()
 
 
 class Rows(NamedTuple):
@@ -45,11 +50,12 @@ class Rows(NamedTuple):
 
 def hash_row(kind: str, row: Iterable[Any]) -> int:
     """Return the hash of a row, a signed 64-bit integer."""
-    return _hash_list(encode_list((kind, *row)))
+    return hash_encoded(encode_list((kind, *row)))
 
 
-def _hash_list(encoded: bytes) -> int:
-    return int.from_bytes(hashlib.sha256(encoded).digest()[:8], "big", signed=True)
+def hash_encoded(encoded: bytes) -> int:
+    """Return the hash of a row whose list is encoded."""
+    return int.from_bytes(sha256(encoded).digest()[:8], "big", signed=True)
 
 
 def wrap_sum(total: int) -> int:
@@ -67,7 +73,7 @@ def encode_rows(connection: Connection, rows: Rows, parameters: Parameters) -> l
 
 def sum_rows(connection: Connection, rows: Rows, parameters: Parameters) -> int:
     """Return the sum of the hashes of the rows that a query finds, not wrapped."""
-    return sum(map(_hash_list, encode_rows(connection, rows, parameters)))
+    return sum(map(hash_encoded, encode_rows(connection, rows, parameters)))
 
 
 @contextmanager
@@ -92,10 +98,16 @@ def sum_points(
 
     A value enters by the bits of its double, as a signed integer; every NaN by the same bits.
     """
-    if 0.0 in values or not all(map(eq, values, values)):
-        values = [math.nan if value != value else value + 0.0 for value in values]
-    doubles = array("d", values)
+    doubles = pack_values(array("d", values))
     return sum_columns(steps, seqs, times_ms, memoryview(doubles).cast("B").cast("q"))
+
+
+def pack_values(values: array[float]) -> array[float]:
+    """Return values as SQLite has them: one NaN, and 0.0 for -0.0. The same array if they are so."""
+    # A NaN, or infinities of both signs, make the sum NaN. Zeros side by side may look like -0.0.
+    if math.isnan(sum(values)) or _NEGATIVE_ZERO in memoryview(values).tobytes():
+        return array("d", [math.nan if value != value else value + 0.0 for value in values])
+    return values
 
 
 def sum_columns(

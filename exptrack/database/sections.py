@@ -23,9 +23,13 @@ import threading
 import time
 from _queue import SimpleQueue  # where `queue` has it from, which loads 0.5 ms more
 from collections.abc import Callable
-from typing import Any, TypeVar
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
+
 
 LOOK_S = 0.2
 PATIENCE_S = 5.0  # for a change under way, once its caller was interrupted

@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 
 from exptrack.database import forks, hold
 from exptrack.database.disk import error_of
@@ -56,9 +55,9 @@ class SideFiles(StatementRunner):
             if copy is None:
                 raise
             raise ArchiveMovedError(
-                f"{self.path} was moved, replaced or deleted while it was open, so nothing more is written;"
+                f"{self.file} was moved, replaced or deleted while it was open, so nothing more is written;"
                 f" all that was committed is in {copy}: compare the two, and keep one",
-                path=str(self.path),
+                path=self.file,
             ) from None
 
     def _require_own_place(self, handle: Handle) -> None:
@@ -97,14 +96,14 @@ class SideFiles(StatementRunner):
         try:
             cut = is_cut(held)
         except OSError as error:
-            raise error_of(error, Path(held.wal_path), "has an index that cannot be read") from error
+            raise error_of(error, held.wal_path, "has an index that cannot be read") from error
         if cut:
             held.leaves_wal = True
             empty_if_stale(held)
             raise ArchiveCorruptError(
                 f"another program cut {held.wal_path} short, so what was committed last may be lost, and"
                 " nothing more is written; end the processes that have it open, then run 'exptrack verify'",
-                path=str(self.path),
+                path=self.file,
             )
 
     def _make_sure_of_commit(self, handle: Handle) -> None:
@@ -136,7 +135,7 @@ class SideFiles(StatementRunner):
             raise ArchiveIOError(
                 f"{held.wal_path} was deleted and cannot be written again ({error.strerror}); make room and"
                 " try again",
-                path=str(self.path),
+                path=self.file,
             ) from error
         finally:
             if by_us:
@@ -149,7 +148,7 @@ class SideFiles(StatementRunner):
             raise ArchiveMovedError(
                 f"another file stands in the place of {held.wal_path}, so nothing more is written;"
                 f" all that was committed is in {copy}: compare the two, and keep one",
-                path=str(self.path),
+                path=self.file,
             )
 
     def _require_descriptors(self, handle: Handle | None) -> None:

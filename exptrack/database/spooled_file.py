@@ -23,18 +23,18 @@ import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from exptrack.database import forks
-from exptrack.database.disk import error_of
+from exptrack.database.disk import error_of, sync_folder
 from exptrack.database.file_locks import lock_draft
 from exptrack.database.filesystem import find_network
+from exptrack.default_file import SPOOL_VARIABLE
 from exptrack.errors import ArchiveIOError, ArchiveNotFoundError, warn
+from exptrack.named_tuples import NamedTuple
 from exptrack.new_files import NEW_FILE, draft_name, write_new_file
 from exptrack.process import HOST_CHARS, ProcessIdentity, current_process, node_name
 
-VARIABLE = "EXPTRACK_SPOOL"
-NAME = re.compile(r"[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}\.db")
+NAME = r"[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}\.db"
 NOTE_ENDING = ".open"
 NOTE_BYTES = 64 * 1024
 PRIVATE_FOLDER = 0o700
@@ -218,16 +218,6 @@ def remove_work(path: Path) -> None:
         one.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut; where folders cannot be synced, do nothing."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def read_note(path: Path) -> OpenNote | None:
     """Read the note at `path`; None if it is gone or says nothing that can be understood."""
     try:
@@ -250,14 +240,9 @@ _known: dict[Path, SpooledFile] = {}  # by where SQLite has them; those of a par
 _lock = threading.Lock()
 
 
-def find_default() -> SpooledFile | None:
-    """Return this process's file in the spool that ``EXPTRACK_SPOOL`` names; None if it names none.
-
-    Raises:
-        ArchiveError: as :func:`own_file`.
-    """
-    named = os.environ.get(VARIABLE)
-    return own_file(named) if named else None
+def is_spooled_name(name: str) -> bool:
+    """Whether a file of this name may be one of a spool."""
+    return re.fullmatch(NAME, name) is not None
 
 
 def own_file(named: str) -> SpooledFile:
@@ -327,7 +312,7 @@ def _make_folder(folder: Path) -> None:
         ) from None
     except FileExistsError:
         raise ArchiveIOError(
-            f"the spool {folder} is not a folder; set {VARIABLE} to one", path=str(folder)
+            f"the spool {folder} is not a folder; set {SPOOL_VARIABLE} to one", path=str(folder)
         ) from None
     except OSError as error:
         raise error_of(error, folder, "cannot be created") from error

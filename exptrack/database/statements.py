@@ -8,7 +8,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, TypeAlias, TypeVar, cast
 
 from exptrack.database.failures import SQLITE_FAILURE
 from exptrack.database.frozen import run_unchanged
@@ -16,9 +15,15 @@ from exptrack.database.handle import Done, Handle, outcome
 from exptrack.database.opened_file import READING, SECTION, OpenedFile
 from exptrack.database.time_limit import check_limit, current_limit, watch_statement
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias, TypeVar
+
+    _T = TypeVar("_T")
+
+
 Row: TypeAlias = sqlite3.Row
-Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
-_T = TypeVar("_T")
+Parameters: TypeAlias = "Sequence[Any] | dict[str, Any]"
 
 ROWS_AT_ONCE = 256
 # A virtual table has no page, and its program may be missing here or count for ever.
@@ -46,9 +51,21 @@ class StatementRunner(OpenedFile):
         if not handle.depth:
             if self.mode == "frozen" and not self._inside:
                 return run_unchanged(
-                    self.path, lambda: handle.seen, handle.close, lambda: cast(_T, self._run_waiting(run))
+                    self.file, lambda: handle.seen, handle.close, lambda: self._run_waiting(run)
                 )
-            return cast(_T, self._run_waiting(run))
+            return self._run_waiting(run)
+        return self._translating(run)
+
+    def _transacting(self) -> sqlite3.Connection | None:
+        """Return the SQLite connection of the transaction that the calling thread is inside, or None.
+
+        Its `busy` is held and it was checked as the transaction began, so a statement needs nothing more: that
+        saves two thirds of the time of a small one.
+        """
+        handle: Handle | None = getattr(self._local, "handle", None)
+        return handle.raw if handle is not None and handle.depth and not self._closed else None
+
+    def _translating(self, run: Callable[[], _T]) -> _T:
         try:
             return run()
         except SQLITE_FAILURE as error:
@@ -56,30 +73,44 @@ class StatementRunner(OpenedFile):
 
     def execute(self, sql: str, parameters: Parameters = ()) -> Done:
         """Run one statement that changes something; return the rows it changed and the last row id."""
+        raw = self._transacting()
+        if raw is not None:
+            return self._translating(lambda: outcome(raw.execute(sql, parameters)))
         handle = self._handle()
         with handle.busy:
             return self._run_statement(handle, lambda: outcome(self._raw(handle).execute(sql, parameters)))
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for every row. Call inside a transaction."""
+        raw = self._transacting()
+        if raw is not None:
+            self._translating(lambda: outcome(raw.executemany(sql, rows)))
+            return
         handle = self._handle()
         with handle.busy:
             self._run_statement(handle, lambda: outcome(self._raw(handle).executemany(sql, rows)))
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return every row of a query."""
+        raw = self._transacting()
+        if raw is not None:
+            return self._translating(lambda: raw.execute(sql, parameters).fetchall())
         handle = self._handle()
         with handle.busy:
             return self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchall())
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """Return the first row of a query, or None."""
+        raw = self._transacting()
+        if raw is not None:
+            found: Row | None = self._translating(lambda: raw.execute(sql, parameters).fetchone())
+            return found
         handle = self._handle()
         with handle.busy:
-            return cast(
-                Row | None,
-                self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchone()),
+            row: Row | None = self._run_statement(
+                handle, lambda: self._raw(handle).execute(sql, parameters).fetchone()
             )
+        return row
 
     def value(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first column of the first row, or None."""
@@ -105,12 +136,13 @@ class StatementRunner(OpenedFile):
 
     def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
         """Return what `take` makes of a query's rows. The rows are bare tuples, which are faster in bulk."""
+        raw = self._transacting()
+        if raw is not None:
+            return self._translating(lambda: take(_bare_cursor(raw).execute(sql, parameters)))
         handle = self._handle()
 
         def run() -> _T:
-            cursor = self._raw(handle).cursor()
-            cursor.row_factory = None
-            return take(cursor.execute(sql, parameters))
+            return take(_bare_cursor(self._raw(handle)).execute(sql, parameters))
 
         with handle.busy:
             try:
@@ -159,3 +191,9 @@ class StatementRunner(OpenedFile):
                 return {name: database.table(name).count for name in names}
 
             return self._run_statement(handle, count)
+
+
+def _bare_cursor(raw: sqlite3.Connection) -> sqlite3.Cursor:
+    cursor = raw.cursor()
+    cursor.row_factory = None
+    return cursor

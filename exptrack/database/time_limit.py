@@ -10,13 +10,17 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Self, TypeVar
 
 from exptrack.errors import InvalidValueError, QueryStoppedError
 from exptrack.plain import short_repr
 from exptrack.validation import check_number
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self, TypeVar
+
+    _T = TypeVar("_T")
+
 
 STEPS_PER_LOOK = 1_000  # of SQLite's virtual machine, between two looks at the limit: some 10 µs
 

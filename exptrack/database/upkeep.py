@@ -64,7 +64,7 @@ class Upkeep(SideFiles):
         """
         self.require_open()
         if self.mode in ("immutable", "frozen"):
-            look = look_at(self.path)
+            look = look_at(self.file)
             return "gone" if look is None else f"{look.inode:x}-{look.size:x}-{look.modified_ns:x}"
         # SQLite counts the commits of all other connections, so this one makes none.
         handle = self._watcher

@@ -20,13 +20,16 @@ import re
 import struct
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
 from exptrack.database.disk import NO_ROOM
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.hold import Hold
 from exptrack.errors import ArchiveFullError, ArchiveIOError, warn
+from exptrack.named_tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEADER = struct.Struct(">8I")  # magic, format, page size, sequence, salt 1, salt 2, checksum 1, checksum 2
 FRAME = struct.Struct(">6I")  # page, pages after a commit (else 0), salt 1, salt 2, checksum 1, checksum 2
@@ -126,7 +129,7 @@ def _read_index(shm: int) -> tuple[int, int] | None:
     return (int(page_size), int(frames)) if is_set else None
 
 
-def keep_if_damaged(held: Hold, place: Path, page_bytes: int, may_write: bool, writes: bool) -> None:
+def keep_if_damaged(held: Hold, place: str, page_bytes: int, may_write: bool, writes: bool) -> None:
     """Keep a copy of a damaged WAL before anything touches it, and warn. `writes`: this process may commit.
 
     `may_write` is false where SQLite leaves the file alone, so that no copy is needed.
@@ -159,8 +162,10 @@ def keep_if_damaged(held: Hold, place: Path, page_bytes: int, may_write: bool, w
         warn(f"{told}; the file and its log are kept as {base} and {base}-wal")
 
 
-def list_kept(place: Path) -> list[Path]:
+def list_kept(place: str | os.PathLike[str]) -> list[Path]:
     """List the damaged WALs of an archive that were kept beside it."""
+    from pathlib import Path
+
     real = Path(os.path.realpath(place))
     pattern = re.compile(re.escape(real.name) + r"\.damaged-[0-9a-f]{16}-wal")
     try:

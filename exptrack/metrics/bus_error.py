@@ -18,16 +18,22 @@ from __future__ import annotations
 import os
 import signal
 import weakref
-from typing import Any, Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
 
 ACTION_BYTES = 512  # more than any system's struct sigaction has
 
 
-class Healing(Protocol):
-    """A journal whose file may have been cut."""
+if TYPE_CHECKING:
 
-    def heal(self) -> bool:
-        """Make the file long enough for the store under way; return False if that was not the trouble."""
+    class Healing(Protocol):
+        """A journal whose file may have been cut."""
+
+        def heal(self) -> bool:
+            """Make the file long enough for the store under way; return False if that was not the trouble."""
 
 
 _JOURNALS: weakref.WeakSet[Healing] = weakref.WeakSet()

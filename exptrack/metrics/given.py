@@ -9,9 +9,9 @@ from array import array
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import compress, islice
-from typing import NamedTuple
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import is_mapping, is_text, is_whole, read_items, short_repr
 from exptrack.validation import EXACT_INT, check_name, check_number, check_step, iter_elements
 

@@ -24,14 +24,11 @@ from __future__ import annotations
 
 import mmap
 import os
-import random
 import struct
 import threading
 import zlib
 from collections import deque
-from contextlib import AbstractContextManager, suppress
-from pathlib import Path
-from typing import NamedTuple, Protocol
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from exptrack.errors import ArchiveFullError, warn
 from exptrack.metrics.bus_error import protect
@@ -49,8 +46,14 @@ from exptrack.metrics.journal_file import (
     JournalFile,
 )
 from exptrack.metrics.journal_locks import Family, give_up_mapping, make_fork_mark
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import current_process
 from exptrack.threads import Signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
 
 BATCH_SLOTS = 10_000  # the writer thread is woken when this much is queued
 EPOCHS_AT_ONCE = 4  # drained in one transaction
@@ -73,29 +76,53 @@ def seed_of(epoch: int, nonce: int) -> int:
     return zlib.crc32(CHECK.pack(epoch), nonce)
 
 
-class JournalParts(Protocol):
-    """The parts of a journal that the logging calls in ``log`` read and set themselves.
+if TYPE_CHECKING:
 
-    `at` is the slot of the next record in the file. A record that would reach beyond `room` has to ask
-    :meth:`Journal.make_room` first. `limit` is the same for stores into `map`; it is 0 while there is no map.
-    `epoch` tells whether a definition still holds, and checks begin with `seed`. `mark` is false in a
-    process that C code has forked: there the journal is the parent's.
-    """
+    class JournalParts(Protocol):
+        """The parts of a journal that the logging calls in ``log`` read and set themselves.
 
-    at: int
-    limit: int
-    room: int
-    epoch: int
-    seed: int
+        `at` is the slot of the next record in the file. A record that would reach beyond `room` has to ask
+        :meth:`Journal.make_room` first. `limit` is the same for stores into `map`; it is 0 while there is no
+        map. `epoch` tells whether a definition still holds, and checks begin with `seed`. `mark` is false in a
+        process that C code has forked: there the journal is the parent's.
+        """
+
+        at: int
+        limit: int
+        room: int
+        epoch: int
+        seed: int
+        kept: list[bytes | None]
+
+        @property
+        def mark(self) -> object: ...
+        @property
+        def lock(self) -> AbstractContextManager[object]: ...
+        @property
+        def map(self) -> mmap.mmap | bytearray | None: ...
+        def write(self, slot: int, data: bytes) -> None: ...
+
+
+class _NoJournal:
+    """The journal of a run that has none: no record fits into it, so every call is a commit."""
+
+    # Guards nothing. A real lock shared by all runs could be held by another thread at a fork, and the child
+    # would inherit it locked.
+    lock = nullcontext()
+    at = limit = room = seed = 0
+    epoch = -1
+    map = bytearray()
     kept: list[bytes | None]
+    mark = False
 
-    @property
-    def mark(self) -> object: ...
-    @property
-    def lock(self) -> AbstractContextManager[object]: ...
-    @property
-    def map(self) -> mmap.mmap | bytearray | None: ...
-    def write(self, slot: int, data: bytes) -> None: ...
+    def __init__(self) -> None:
+        self.kept = []
+
+    def write(self, slot: int, data: bytes) -> None:
+        """Do nothing: no record fits."""
+
+
+NO_JOURNAL: JournalParts = _NoJournal()
 
 
 class _Epoch:
@@ -134,15 +161,15 @@ class Journal:
         OSError: the folder cannot hold the file.
     """
 
-    def __init__(self, archive: Path, identity: str) -> None:
-        place = Path(os.path.realpath(archive))
+    def __init__(self, archive: str | os.PathLike[str], identity: str) -> None:
+        folder, place = os.path.split(os.path.realpath(archive))
         owner = current_process()
-        header = Header(identity, owner, random.SystemRandom().getrandbits(32))
-        name = f"{place.name}.{owner.host_id[:8]}-{owner.pid}-{header.key}{SUFFIX}"
+        header = Header(identity, owner, int.from_bytes(os.urandom(4), "big"))
+        name = f"{place}.{owner.host_id[:8]}-{owner.pid}-{header.key}{SUFFIX}"
         self.lock = threading.RLock()
         self.wake, self.begun, self.batch_ready = Signal(), Signal(), Signal()
         self.mark: object = False  # until the first point, see `begin_mark`
-        self.file = JournalFile(place.parent / name, header)
+        self.file = JournalFile(os.path.join(folder, name), header)
         self.family = Family(self.file.path)
         self.map: mmap.mmap | None = self.file.map
         self.nonce = header.nonce
@@ -163,7 +190,7 @@ class Journal:
         self.prefault(PREFAULT_BYTES)
 
     @property
-    def path(self) -> Path:
+    def path(self) -> str:
         """Where the file is, or was."""
         return self.file.path
 
@@ -496,3 +523,10 @@ class Journal:
                 f"the journal {self.path} cannot be deleted ({error.strerror}), but all its points are in the"
                 " archive; a later opening deletes it"
             )
+
+    def discard(self) -> None:
+        """Delete the file of a journal that no run uses, unless it is gone, perhaps with its folder."""
+        if self.file.state() is FileState.GONE:
+            self.give_up()
+        else:
+            self.remove()

@@ -23,12 +23,15 @@ import struct
 import zlib
 from contextlib import suppress
 from enum import Enum
-from pathlib import Path
-from typing import NamedTuple
 
 from exptrack.errors import ArchiveFullError, ArchiveIOError
 from exptrack.metrics.journal_locks import hold_for_writer, hold_run, release_run
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import ProcessIdentity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SUFFIX = ".points"
 JOURNAL_NAME = r"\.[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}" + re.escape(SUFFIX)  # host, process, key
@@ -83,7 +86,7 @@ class FileState(Enum):
     GONE = "deleted or replaced"
 
 
-def list_journals(archive: Path) -> list[Path]:
+def list_journals(archive: str | os.PathLike[str]) -> list[Path]:
     """Return the paths of all journals beside an archive, of every process and host.
 
     A FIFO, device, folder or link with the name of a journal is none.
@@ -91,11 +94,15 @@ def list_journals(archive: Path) -> list[Path]:
     Raises:
         OSError: the folder cannot be listed.
     """
-    place = Path(os.path.realpath(archive))
+    folder, name = os.path.split(os.path.realpath(archive))
     # Exactly: the journals of lab.db.bak begin with lab.db, too.
-    pattern = re.compile(re.escape(place.name) + JOURNAL_NAME)
-    names = sorted(name for name in os.listdir(place.parent) if pattern.fullmatch(name))
-    return [path for name in names if _is_file(path := place.parent / name)]
+    beside = [one for one in os.listdir(folder) if one.startswith(f"{name}.") and one.endswith(SUFFIX)]
+    names = sorted(one for one in beside if re.fullmatch(JOURNAL_NAME, one[len(name) :]))
+    if not names:
+        return []
+    from pathlib import Path
+
+    return [path for one in names if _is_file(path := Path(folder, one))]
 
 
 def _is_file(path: Path) -> bool:
@@ -116,7 +123,7 @@ def read_journal(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def unlistable(archive: Path, error: OSError) -> ArchiveIOError:
+def unlistable(archive: str | os.PathLike[str], error: OSError) -> ArchiveIOError:
     """Return the error of a call that needs to know all journals beside an archive."""
     return ArchiveIOError(
         f"the folder of {archive} cannot be listed ({error.strerror}), so whether journals lie in it is"
@@ -166,7 +173,7 @@ class JournalFile:
         OSError: the folder cannot hold the file.
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: str, header: Header) -> None:
         self.path = path
         self.header = header
         self._runs: set[str] = set()
@@ -191,7 +198,7 @@ class JournalFile:
             return ArchiveFullError(
                 f"no room for the journal {self.path} ({self.header.file_bytes:,} bytes);"
                 " free disk space and try again",
-                path=str(self.path),
+                path=self.path,
             )
         return error
 
@@ -296,7 +303,7 @@ class JournalFile:
         os.chmod(self.path, PRIVATE)
         found = os.fstat(self._descriptor)
         if (found.st_dev, found.st_ino) != self._identity:
-            raise FileNotFoundError(errno.ENOENT, "another file has its name", str(self.path))
+            raise FileNotFoundError(errno.ENOENT, "another file has its name", self.path)
         hold_for_writer(self._descriptor)
 
     def close(self) -> None:

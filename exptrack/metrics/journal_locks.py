@@ -20,17 +20,16 @@ Where the system has no such locks, a run ends with the process that started it.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from exptrack.database import forks
 from exptrack.database.descriptors import FileId, file_id
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, PAGE, ask_lock, map_page, set_lock, unmap
+from exptrack.digests import sha256
 
 WRITER_BYTE, FAMILY_BYTE = 0, 1
 FIRST_RUN_BYTE, RUN_BITS = 1 << 50, 48  # far behind the end of any journal
@@ -73,20 +72,20 @@ def release_run(descriptor: int, run_id: str) -> None:
             set_lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, _run_byte(run_id), 1)
 
 
-def is_run_held(path: Path, run_id: str) -> bool:
+def is_run_held(path: str | os.PathLike[str], run_id: str) -> bool:
     """Whether a process writes this run through this journal. False also where that cannot be asked."""
     return _is_held(path, _run_byte(run_id), 1)
 
 
 def _run_byte(run_id: str) -> int:
-    digest = hashlib.sha256(run_id.encode()).digest()
+    digest = sha256(run_id.encode()).digest()
     return FIRST_RUN_BYTE + int.from_bytes(digest[: RUN_BITS // 8], "big")
 
 
 class Family:
     """The mapping that says: the writer of this journal, or a process forked from it, lives."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
         self.has_forked = False
         self.has_children = False  # besides workers of multiprocessing, which it ends or waits for itself
@@ -123,12 +122,12 @@ class Family:
         return _is_held(self.path, FAMILY_BYTE, 1)
 
 
-def is_writer_alive(path: Path) -> bool:
+def is_writer_alive(path: str | os.PathLike[str]) -> bool:
     """Whether a process maps this journal to write it. False also where that cannot be asked."""
     return _is_held(path, WRITER_BYTE, 1)
 
 
-def is_family_alive(path: Path) -> bool:
+def is_family_alive(path: str | os.PathLike[str]) -> bool:
     """Whether the writer of this journal or a process forked from it lives; False where that is unknown."""
     return _is_held(path, WRITER_BYTE, 2)
 
@@ -156,7 +155,7 @@ def give_up_mapping(mapping: mmap.mmap | None) -> None:
 
 
 @contextmanager
-def _opened(path: Path, flags: int) -> Iterator[int | None]:
+def _opened(path: str | os.PathLike[str], flags: int) -> Iterator[int | None]:
     try:
         descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
@@ -180,7 +179,7 @@ def _hold(descriptor: int, byte: int, *, shared: bool = False) -> bool:
     return True
 
 
-def _is_held(path: Path, begin: int, size: int) -> bool:
+def _is_held(path: str | os.PathLike[str], begin: int, size: int) -> bool:
     if not HAS_OPEN_FILE_LOCKS:
         return False
     with _opened(path, os.O_RDONLY) as descriptor:

@@ -18,7 +18,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from exptrack.metrics.journal import CHECK, DEFINITION, IS_DEFINITION, seed_of
 from exptrack.metrics.journal_file import (
@@ -36,6 +35,7 @@ from exptrack.metrics.journal_file import (
     unpack_header,
 )
 from exptrack.metrics.journal_locks import is_family_alive
+from exptrack.named_tuples import NamedTuple
 from exptrack.process import ProcessIdentity, current_process, is_alive
 
 _SLOT = struct.Struct("<QQqddQ")

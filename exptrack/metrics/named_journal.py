@@ -25,7 +25,6 @@ from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.journal_reader import Damage, is_owner_alive, read_header, read_points
 from exptrack.metrics.recovery import NOTE_IS_DAMAGED, PUT_ASIDE, recover_journal, store_points
 from exptrack.metrics.waiting import describe_owner
-from exptrack.metrics.writer import read_archive_identity
 from exptrack.own_files import find_owner
 from exptrack.process import ProcessIdentity
 from exptrack.records import JournalReport
@@ -54,7 +53,7 @@ def recover_named(
                 " .points, or a copy of one",
                 path=named,
             )
-        if header.archive != read_archive_identity(connection):
+        if header.archive != connection.birth:
             raise JournalError(
                 f"the journal {named} belongs to another archive than {connection.place}; open the archive"
                 " beside which it was written, or a copy of that",

@@ -35,7 +35,6 @@ from exptrack.metrics.journal_reader import (
     read_points,
 )
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
-from exptrack.metrics.writer import read_archive_identity
 from exptrack.process import ProcessIdentity
 from exptrack.records import JournalReport
 
@@ -100,7 +99,7 @@ def recover_journal(
     alive = is_owner_alive(header)
     if alive or (alive is None and not declared_dead(header.owner)) or is_writer_alive(path):
         return None
-    if header.archive != read_archive_identity(connection):
+    if header.archive != connection.birth:
         _warn_once(
             f"the journal {path} belongs to another archive than {connection.path}, and is left in place;"
             " put it back beside its archive"

@@ -15,10 +15,10 @@ from typing import Any
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
+from exptrack.metrics.series_seals import SERIES_OF_RUN
 from exptrack.metrics.store import (
     INSERT_SERIES,
     SAVE_SUM,
-    SERIES_OF_RUN,
     hash_summary,
     metric_row_id,
     nan_if_null,

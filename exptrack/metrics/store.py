@@ -17,20 +17,24 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import cache
-from itertools import islice
-from operator import eq, lt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import lru_cache
+from itertools import groupby, islice
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
-from exptrack.metrics.summary import LEVEL_POINTS, Summary
+from exptrack.metrics.columns import PointWords, pack_points
+from exptrack.metrics.insertion import Part, insert_points, insert_repetitions, insert_rows
+from exptrack.metrics.summary import Summary
+from exptrack.named_tuples import NamedTuple
 from exptrack.records import REWOUND, MetricPoint, MetricSummary
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.metrics.level_builder import LevelBuilder
 
 # Of `n`, a metric: it is not one that holds what a rewinding of its run has hidden.
@@ -65,19 +69,20 @@ COUNTS = """
 SELECT group_concat(id || ' ' || count) FROM metric_series WHERE id IN (SELECT value FROM json_each(?))
 """
 NEXT_SEQ = "SELECT coalesce(max(seq) + 1, 0) FROM metric_point WHERE series = ? AND step = ?"
-INSERT_POINTS = """
-INSERT INTO metric_point (series, step, seq, time_ms, value)
-SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
-"""
 TOP_STEP = """
 SELECT s.top_step FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
 """
+TOP_STEPS = """
+SELECT n.name, s.top_step FROM metric_name AS n JOIN metric_series AS s ON s.run = ? AND s.metric = n.id
+WHERE n.name IN (SELECT value FROM json_each(?))
+"""
+NAME_IDS = "SELECT name, id FROM metric_name WHERE name IN (SELECT value FROM json_each(?))"
+METRICS_STORED = """
+SELECT metric FROM metric_series WHERE run = ? AND metric IN (SELECT value FROM json_each(?))
+"""
 SELECT_POINTS = """
 SELECT step, seq, time_ms, value FROM metric_point WHERE series = ? ORDER BY step, seq
-"""
-FIRST_POINTS = """
-SELECT step, time_ms, value FROM metric_point WHERE series = ? ORDER BY step, seq LIMIT ?
 """
 CURVE = """
 SELECT p.step, p.time_ms, p.value
@@ -87,11 +92,6 @@ JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
 ORDER BY p.step, p.seq
 """
-DELETE_LEVELS_OF_RUN = """
-DELETE FROM metric_level WHERE series IN (SELECT id FROM metric_series WHERE run = ?)
-"""
-DELETE_ALL_LEVELS = "DELETE FROM metric_level"
-LONG_SEALED_SERIES = "SELECT id, count, checksum FROM metric_series WHERE count >= ? AND checksum IS NOT NULL"
 LAST_POINT = """
 SELECT s.last_step, s.last_time_ms, s.last_value
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
@@ -105,33 +105,26 @@ WHERE s.run IN (SELECT value FROM json_each(?)) AND {shown} ORDER BY s.run, n.na
 """
 SUMMARIES = _SUMMARIES.format(shown=IS_SHOWN)
 HIDDEN_SUMMARIES = _SUMMARIES.format(shown=f"NOT {IS_SHOWN}")
-SERIES_OF_RUN = """
-SELECT s.*, n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-WHERE s.run = ? ORDER BY n.name
-"""
 SAVE_SUM = "UPDATE metric_series SET rows_sum = ? WHERE id = ?"
-SEAL_SERIES = "UPDATE metric_series SET completed = ?, checksum = ? WHERE id = ?"
-UNSEAL_SERIES = "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = ?"
-LIFT_SEALS = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
-INSERT_BLOCK = "INSERT INTO metric_check (series, step, seq, crc) VALUES (?, ?, ?, ?)"
-DELETE_BLOCKS = "DELETE FROM metric_check WHERE series = ?"
-UNSEAL_BLOCKS = "DELETE FROM metric_check WHERE series IN (SELECT id FROM metric_series WHERE run = ?)"
-
 CHECKSUM_BATCH = 4096  # points read at a time
 COLLECTED_FROM = 1024  # points on: the buckets of a level are collected
 BLOCK_POINTS = 1024  # that have a checksum of their own
-ROWS_AT_ONCE = (1, 4, 16, 64, 256, 1024)
-MAX_PARAMETERS = 32_766  # of one statement; SQLite's own default
+CRC_POINTS = 512  # of a column that enter its checksum at once
 _FOUR_PARTS = struct.Struct("<IIII")
 
 
 class NewPoints(NamedTuple):
-    """Points of one series to be stored, in the order of logging: columns of one length."""
+    """Points of one series to be stored, in the order of logging: columns of one length.
+
+    `words` are the same columns, if the caller has their bytes. Lists that several series share are looked
+    through once.
+    """
 
     series: SeriesRow
     steps: list[int]
     times_ms: list[int]
     values: list[float]
+    words: PointWords | None = None
 
 
 class Block(NamedTuple):
@@ -163,6 +156,11 @@ class SeriesRow:
         self.summary: Summary | None = None
         self.points_sum = 0  # what the points add to the sum of the row
 
+    def begin(self, row_id: int, metric: int) -> None:
+        """Begin a series that is not in the file; it gets its row with its first points."""
+        self.id, self.metric = row_id, metric
+        self.summary, self.checksum = Summary(), PointsChecksum(collects=True)
+
 
 # Writing points
 
@@ -174,47 +172,56 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
     """
     pending = list(batches)
     _forget_outdated(connection, [batch.series for batch in pending])
-    ids: list[int] = []
-    steps: list[int] = []
-    times_ms: list[int] = []
-    values: list[float] = []
-    tops: list[int | None] = []
-    fresh: list[bool] = []  # by batch: whether its steps rise from beyond the largest, so that none can repeat
+    _begin_new(connection, [batch.series for batch in pending])
+    added: list[_Added] = []
     known: dict[int, SeriesRow] = {}
-    for series, new_steps, new_times, new_values in pending:
+    rising: tuple[list[int] | None, bool] = None, False
+    for series, steps, times_ms, values, given in pending:
+        words = given or pack_points(steps, times_ms, values)
         top = _read_top_step(connection, series)
-        beyond = (top is None or new_steps[0] > top) and _is_rising(new_steps)
+        if rising[0] is not steps:
+            rising = steps, _is_rising(steps)
+        beyond = (top is None or steps[0] > top) and rising[1]
         extremes = None
         if not beyond:
             series.checksum = None
         elif series.checksum is not None:
-            extremes = series.checksum.add(new_steps, None, new_times, new_values)
-        known[_extend_summary(connection, series, new_steps, new_times, new_values, extremes)] = series
-        series.points_sum += sum_points(new_steps, None, new_times, new_values)
-        tops.append(top)
-        fresh.append(beyond)
+            extremes = series.checksum.add_words(words, None, times_ms)
+        known[_extend_summary(connection, series, steps, times_ms, values, extremes)] = series
+        series.points_sum += words.sum()
+        added.append(_Added(series, words, top, beyond))
     # The series come before the points, which refer to them.
     saved = [_series_row(series) for series in known.values()]
-    columns: list[list[Any]] = [list(column) for column in zip(*saved, strict=True)]
-    _insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 19)})", columns)
-    for (series, new_steps, new_times, new_values), top, beyond in zip(pending, tops, fresh, strict=True):
+    columns: list[Sequence[object]] = [list(column) for column in zip(*saved, strict=True)]
+    insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 19)})", columns)
+    fresh: list[Part] = []
+    ids: set[int] = set()
+    for series, words, top, beyond in added:
         assert series.id is not None
         if beyond:
-            ids += [series.id] * len(new_steps)
-            steps += new_steps
-            times_ms += new_times
-            values += new_values
-        else:
+            fresh.append(Part(series.id, *words))
+            ids.add(series.id)
+            continue
+        if series.id in ids:
             # An earlier batch of this series must be in the file before the repetitions are counted.
-            _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
-            ids, steps, times_ms, values = [], [], [], []
-            seqs = _count_repetitions(connection, series.id, new_steps, top)
-            columns = [[series.id] * len(seqs), new_steps, seqs, new_times, new_values]
-            _insert_rows(connection, INSERT_POINTS, "(?, ?, ?, ?, ?)", columns)
-            if any(seqs):
-                series.points_sum += sum_points((), seqs, (), ())
-                connection.execute(SAVE_SUM, (_series_row(series)[-1], series.id))
-    _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
+            insert_points(connection, fresh)
+            fresh.clear()
+            ids.clear()
+        seqs = _count_repetitions(connection, series.id, words.steps, top)
+        insert_repetitions(connection, series.id, words, seqs)
+        if any(seqs):
+            series.points_sum += sum_points((), seqs, (), ())
+            connection.execute(SAVE_SUM, (_series_row(series)[-1], series.id))
+    insert_points(connection, fresh)
+
+
+class _Added(NamedTuple):
+    """Points that the summary of their series has: `beyond` its largest step `top`, so that none can repeat."""
+
+    series: SeriesRow
+    words: PointWords
+    top: int | None
+    beyond: bool
 
 
 def begin_series(
@@ -233,8 +240,8 @@ def begin_series(
         series = SeriesRow(run, name)
         if name not in metrics:
             metrics[name] = metric_row_id(connection, name)
-        series.id, series.metric, series.completed = row_id, metrics[name], completed
-        series.summary, series.checksum = Summary(), PointsChecksum(collects=True)
+        series.completed = completed
+        series.begin(row_id, metrics[name])
         begun.append(series)
         names.setdefault(run, []).append(name)
     for run, found in names.items():
@@ -242,13 +249,44 @@ def begin_series(
     return begun
 
 
+def _begin_new(connection: Connection, pending: list[SeriesRow]) -> None:
+    """Begin the series that the file does not have yet, by a few statements for all of them."""
+    unknown: dict[tuple[int, str], SeriesRow] = {}
+    for series in pending:
+        if series.summary is None and unknown.setdefault((series.run, series.name), series) is not series:
+            return  # two rows of one series: each begins by itself, and the second reads what the first wrote
+    new = list(unknown.values())
+    if not new:
+        return
+    names = sorted({series.name for series in new})
+    metrics = dict(connection.fold(NAME_IDS, (json.dumps(names),), list))
+    row_id = int(connection.value(LAST_SERIES))
+    for run, of_run in groupby(sorted(new, key=lambda one: one.run), key=lambda one: one.run):
+        begun = []
+        stored = {row[0] for row in connection.all(METRICS_STORED, (run, json.dumps(list(metrics.values()))))}
+        for series in of_run:
+            if series.name not in metrics:
+                metrics[series.name] = metric_row_id(connection, series.name)
+            if metrics[series.name] not in stored:
+                row_id += 1
+                series.begin(row_id, metrics[series.name])
+                begun.append(series.name)
+        if begun:
+            _add_names(connection, run, begun)
+
+
+@lru_cache(maxsize=4096)
+def _hash_name(name: str) -> int:
+    return hash_row(METRIC_KIND, (name,))
+
+
 def _add_names(connection: Connection, run: int, names: Iterable[str]) -> None:
     """Let the sum of a run tell which metrics it has."""
-    total = sum(hash_row(METRIC_KIND, (name,)) for name in names)
+    total = sum(map(_hash_name, names))
     connection.execute(ADD_TO_RUN, (wrap_sum(total), run))
 
 
-def _series_row(series: SeriesRow) -> tuple[Any, ...]:
+def _series_row(series: SeriesRow) -> tuple[object, ...]:
     """Return the row of a series as it is now. It holds the checksum if the run is over."""
     assert series.summary is not None
     over = series.completed is not None and series.checksum is not None
@@ -266,34 +304,12 @@ def hash_summary(series: int | None, run: int, name: str, numbers: Iterable[floa
     return hash_row("metric_series", (series, run, name, *stored))
 
 
-def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[Any]]) -> None:
-    """Insert rows given as columns, up to 1024 in one statement.
-
-    SQLite then loops over the rows: that takes two thirds of the time of ``executemany``. It also releases the
-    GIL once a statement, not once a row; beside a busy thread, getting it back costs 5 ms each time. The last
-    statement is filled up with NULLs, which it skips. So there are few sizes, and all stay prepared.
-    """
-    width, count = len(columns), len(columns[0]) if columns else 0
-    sizes = [size for size in ROWS_AT_ONCE if size * width <= MAX_PARAMETERS]
-    for begin in range(0, count, sizes[-1]):
-        end = min(begin + sizes[-1], count)
-        size = next(size for size in sizes if size >= end - begin)
-        flat: list[Any] = [None] * (width * size)
-        for place, column in enumerate(columns):
-            flat[place : width * (end - begin) : width] = column[begin:end]
-        connection.execute(_format_rows(sql, row, size), flat)
-
-
-@cache
-def _format_rows(sql: str, row: str, size: int) -> str:
-    return sql.format(rows=", ".join([row] * size))
-
-
 def _is_rising(steps: list[int]) -> bool:
-    return all(map(lt, steps, steps[1:]))
+    # Two thirds of the time that comparing each step with the next one takes.
+    return len(set(steps)) == len(steps) and steps == sorted(steps)
 
 
-def _count_repetitions(connection: Connection, series: int, steps: list[int], top: int | None) -> list[int]:
+def _count_repetitions(connection: Connection, series: int, steps: Iterable[int], top: int | None) -> list[int]:
     """Return how often each step was logged before. Only steps up to `top` can have been."""
     following: dict[int, int] = {}
     seqs = []
@@ -370,6 +386,12 @@ def find_top_step(connection: Connection, run: int, name: str) -> int | None:
     """Return the largest step of a metric in the file, or None if it has no points there."""
     top: int | None = connection.value(TOP_STEP, (run, name))
     return top
+
+
+def find_top_steps(connection: Connection, run: int, names: Sequence[str]) -> dict[str, int]:
+    """Return the largest step of each of these metrics that has points in the file."""
+    found: dict[str, int] = dict(connection.fold(TOP_STEPS, (run, json.dumps(names)), list))
+    return found
 
 
 @decoding_rows
@@ -456,12 +478,22 @@ class PointsChecksum:
 
         Return the least and the greatest value if they were looked at for a level. NaN is none of them.
         """
-        if 0.0 in values or not all(map(eq, values, values)):
-            values = [math.nan if value != value else value + 0.0 for value in values]
-        extremes = self._collect(steps, times_ms, values) if self._collects else None
-        zeros_or_seqs = array("q", seqs or bytes(8 * len(steps)))
-        columns: list[array[Any]] = [array("q", steps), zeros_or_seqs, array("q", times_ms), array("d", values)]
+        return self.add_words(pack_points(steps, times_ms, values), seqs, times_ms)
+
+    def add_words(
+        self, words: PointWords, seqs: list[int] | None, times_ms: list[int]
+    ) -> tuple[float, float] | None:
+        """Add these points like :meth:`add`; `times_ms` has their times once more."""
+        steps = words.steps
+        extremes = self._collect(words, times_ms) if self._collects else None
+        columns: list[array[Any]] = [
+            words.steps,
+            array("q", seqs or bytes(8 * len(steps))),
+            words.times_ms,
+            words.values,
+        ]
         if sys.byteorder == "big":
+            columns = [column[:] for column in columns]
             for column in columns:
                 column.byteswap()
         views = [memoryview(column) for column in columns]
@@ -473,23 +505,25 @@ class PointsChecksum:
                 self._parts = [0, 0, 0, 0]
             end = min(len(steps), begin + BLOCK_POINTS - filled)
             for place, view in enumerate(views):
-                self._parts[place] = zlib.crc32(view[begin:end], self._parts[place])
+                # From 5 KB on, crc32() gives the GIL up; beside a busy thread, getting it back costs 5 ms.
+                for at in range(begin, end, CRC_POINTS):
+                    part = view[at : min(at + CRC_POINTS, end)]
+                    self._parts[place] = zlib.crc32(part, self._parts[place])
             self.count += end - begin
             begin = end
             if not self.count % BLOCK_POINTS:
                 self._blocks.append(self._last_block())
         return extremes
 
-    def _collect(
-        self, steps: list[int], times_ms: list[int], values: list[float]
-    ) -> tuple[float, float] | None:
+    def _collect(self, words: PointWords, times_ms: list[int]) -> tuple[float, float] | None:
+        steps = words.steps
         if self.built is None:
             if max(self.count, len(steps)) < COLLECTED_FROM:
                 return None  # most series stay short; the first points of a long one are read at its end
             from exptrack.metrics.level_builder import LevelBuilder
 
             self.built = LevelBuilder.begin(self.count, steps, times_ms)
-        return self.built.add(steps, times_ms, values)
+        return self.built.add(steps, times_ms, words.values.tolist())
 
     def _last_block(self) -> Block:
         return Block(*self._start, zlib.crc32(_FOUR_PARTS.pack(*self._parts)))
@@ -521,78 +555,3 @@ def checksum_points(points: Iterable[Row], *, collects: bool) -> PointsChecksum:
         steps, seqs, times_ms, values = map(list, zip(*batch, strict=True))
         checksum.add(steps, seqs, times_ms, [nan_if_null(value) for value in values])
     return checksum
-
-
-def seal_series(
-    connection: Connection,
-    run: int,
-    *,
-    completed: bool,
-    known: Mapping[int, tuple[int, PointsChecksum]] | None = None,
-    names: Container[str] | None = None,
-) -> None:
-    """Save each series' checksum and levels at a run's end, and allow it to be ranked if the run completed.
-
-    `known` holds checksums computed while logging: for the row id of a series, the count of points and their
-    checksum. Series that are not in it, or whose count differs, are read. With `names`, only those metrics are
-    sealed. Call inside a transaction.
-    """
-    for row in connection.all(SERIES_OF_RUN, (run,)):
-        if names is not None and row["name"] not in names:
-            continue
-        count, checksum = (known or {}).get(row["id"], (-1, None))
-        if checksum is None or count != row["count"]:
-            points = connection.iterate(SELECT_POINTS, (row["id"],))
-            checksum = checksum_points(points, collects=row["count"] >= LEVEL_POINTS)
-        connection.execute(SEAL_SERIES, (int(completed), checksum.value(), row["id"]))
-        _save_parts(connection, row["id"], checksum)
-
-
-def save_blocks_and_levels(connection: Connection, begun: Iterable[SeriesRow]) -> None:
-    """Save the checksums of the blocks, and the levels, of series that were recorded after their run's end."""
-    for series in begun:
-        assert series.id is not None
-        assert series.checksum is not None
-        _save_parts(connection, series.id, series.checksum)
-
-
-def _save_parts(connection: Connection, series: int, checksum: PointsChecksum) -> None:
-    connection.execute(DELETE_BLOCKS, (series,))
-    if checksum.count > BLOCK_POINTS:
-        connection.execute_many(INSERT_BLOCK, [(series, *block) for block in checksum.blocks()])
-    if checksum.count >= LEVEL_POINTS and checksum.built is not None:
-        from exptrack.metrics.levels import collect, make_levels, save_levels
-
-        parts = [checksum.built]
-        if checksum.built.skipped:
-            first = connection.fold(FIRST_POINTS, (series, checksum.built.skipped), collect)
-            parts = [first, *parts] if first is not None else parts
-        save_levels(connection, series, make_levels(parts, checksum.count), checksum.value())
-
-
-def remake_levels(connection: Connection) -> None:
-    """Make the levels of all series of ended runs anew from their points. Call inside a transaction."""
-    from exptrack.metrics.levels import collect, make_levels, save_levels
-
-    connection.execute(DELETE_ALL_LEVELS)
-    for row in connection.all(LONG_SEALED_SERIES, (LEVEL_POINTS,)):
-        built = connection.fold(FIRST_POINTS, (row["id"], row["count"]), collect)
-        if built is not None:
-            save_levels(connection, row["id"], make_levels([built], row["count"]), row["checksum"])
-
-
-def lift_seals_of_series(connection: Connection, run: int) -> None:
-    """Forget the checksums and levels of the series of an ended run that gains points.
-
-    Call inside a transaction.
-    """
-    connection.execute(DELETE_LEVELS_OF_RUN, (run,))
-    connection.execute(UNSEAL_BLOCKS, (run,))
-    connection.execute(LIFT_SEALS, (run,))
-
-
-def unseal_series(connection: Connection, run: int) -> None:
-    """Forget the checksums and levels of the series of a run that goes on. Call inside a transaction."""
-    connection.execute(DELETE_LEVELS_OF_RUN, (run,))
-    connection.execute(UNSEAL_BLOCKS, (run,))
-    connection.execute(UNSEAL_SERIES, (run,))

@@ -14,7 +14,6 @@ from exptrack.metrics.journal_file import SLOT, Header, list_journals, read_jour
 from exptrack.metrics.journal_locks import is_family_alive
 from exptrack.metrics.journal_notes import read_drained
 from exptrack.metrics.journal_reader import Damage, is_owner_alive, read_header, read_points
-from exptrack.metrics.writer import read_archive_identity
 from exptrack.records import Waiting
 
 STORED_BY_RECOVER = "'exptrack recover' stores them"
@@ -62,7 +61,7 @@ def _look_at(connection: Connection, path: Path) -> Waiting | None:
     alive = is_owner_alive(header)
     if alive or is_family_alive(path):
         return None
-    if header.archive != read_archive_identity(connection):
+    if header.archive != connection.birth:
         return Waiting(
             str(path), size, None, "", "it belongs to another archive; put it back beside that archive"
         )

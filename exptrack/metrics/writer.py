@@ -8,26 +8,28 @@ Invariants:
   file may come back, or it could not be deleted.
 - A run takes and returns its journal in the section thread. In the caller's thread a signal handler that ends
   another run would wait for the guard that its own thread holds.
-- Locks are taken in this order: `Writer.draining`, SQLite's write lock, `Journal.lock`. Never call
-  :meth:`Writer.drain` while holding a transaction.
+- Nothing takes `Journal.lock` inside a transaction, and nothing drains there: a fork takes that lock, and then
+  waits for transactions.
 - A forked child never writes, drains or deletes its parent's journals. It logs by commits.
+- Where runs follow each other, the journal and its threads outlive a run: making and deleting them takes longer
+  than a short run. A journal without a run is empty, and goes `KEPT_S` after the last run, before a fork, and
+  when the archive is closed. One that a killed process leaves is deleted by the next opener.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
-from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.presence import show_presence
-from exptrack.database.row_sums import SEAL_KIND, hash_row, wrap_sum
 from exptrack.errors import (
     ArchiveError,
     ArchiveFullError,
@@ -38,13 +40,21 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
-from exptrack.metrics.columns import split_by_series, view_words
+from exptrack.metrics.columns import read_slots
+from exptrack.metrics.insertion import pays_in_bulk
 from exptrack.metrics.journal import Journal, Waiting
-from exptrack.metrics.journal_file import FileState
+from exptrack.metrics.journal_file import SLOT, FileState
 from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
-from exptrack.metrics.store import NewPoints, SeriesRow, append_points, lift_seals_of_series
+from exptrack.metrics.series_seals import admit_points
+from exptrack.metrics.store import NewPoints, append_points
+from exptrack.metrics.writer_users import LoggedSeries
+from exptrack.own_files import is_one_file
 from exptrack.threads import Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from exptrack.metrics.writer_users import WriterUser
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
@@ -53,58 +63,18 @@ ROOM_WAIT_S = 1.0
 PATIENCE_S, SHORT_PATIENCE_S = 5.0, 0.1  # for the lock, where no caller asks for points to be stored
 WARN_OF_LOCK_S = 30.0
 PREFAULT_STEP_BYTES = 1 << 18
-
-RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
-LIFT_SEAL = "UPDATE run SET checksum = NULL, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
+KEPT_S = 3.0  # runs that begin within this time after the last one are in a row; so long their journal stays
 
 # Every writer of this process, by the connection it drains through.
 _WRITERS: dict[Connection, Writer] = {}
+# When the last live run of a connection ended, by time.monotonic().
+_ENDED: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 _over_fork = threading.local()
 _FAMILIES: list[Family] = []  # those that this process was forked into
 
 
-class LoggedSeries:
-    """A metric of a live run: its index in the journal, its next automatic step, its row in the archive.
-
-    `epoch` is the last epoch of the journal that defined it.
-    """
-
-    __slots__ = ("epoch", "index", "next", "run_id", "stored")
-
-    def __init__(self, stored: SeriesRow, run_id: str, index: int, following: int) -> None:
-        self.stored = stored
-        self.run_id = run_id
-        self.index = index
-        self.next = following
-        self.epoch = -1
-
-
-class LeftByParent:
-    """What a forked child knows of the run that its parent's process writes."""
-
-    def __init__(self, journal: Journal, before: LeftByParent | None) -> None:
-        self.owner = journal.header.owner
-        self.archive = journal.header.archive
-        self.families: list[Family] = [journal.family, *(before.families if before else ())]
-        self.look_again = 0.0  # when to look next whether the owner lives
-
-
-class WriterUser(Protocol):
-    """A handle on a live run that logs through a writer. Releasing the last user deletes the journal."""
-
-    run_id: str
-
-    @property
-    def _run(self) -> int | None: ...
-
-    def _lose_journal(self) -> None:
-        """Stop using the journal: make every logging call a commit from now on. Must not block."""
-
-    def _become_child(self, journal: Journal) -> None:
-        """In a forked child: lose the journal, which is the parent's. Must not block."""
-
-    def _begin_file(self, journal: Journal) -> None:
-        """Log into this file from now on. The caller holds the lock of the one before."""
+class _StoredBefore(Exception):
+    """The file has the points up to this address already, of which the journal knows nothing."""
 
 
 class Writer:
@@ -123,11 +93,14 @@ class Writer:
         self._trouble_began = 0.0
         self.has_warned = False
         self._lost: RunNotFoundError | None = None
+        self.is_of_a_row = time.monotonic() - _ENDED.get(connection, -math.inf) < KEPT_S
+        self.idle_since: float | None = None  # when the last user left, while the journal waits for another
         self._storing = Worker(self._work, "exptrack-writer", self._wake)
         self._watching = Worker(self._watch, "exptrack-watch", journal.begun.set)
 
     def add(self, user: WriterUser) -> None:
         """Let a handle log its run through this journal. Others see by a lock that the run is written here."""
+        self.idle_since = None
         self.users.add(user)
         if user.run_id:
             self.journal.file.hold_run(user.run_id)
@@ -145,7 +118,10 @@ class Writer:
     def _work(self) -> None:
         journal, worker = self.journal, self._storing
         while True:
-            journal.wake.wait()
+            if not journal.wake.wait(KEPT_S if self.is_of_a_row else -1):
+                if self.idle_since is not None:
+                    retire(self, KEPT_S)
+                continue
             if not worker.has_to_end:
                 self._watching.begin()  # here, so that the start of a run does not wait for it
             while not worker.has_to_end and journal.prefault(PREFAULT_STEP_BYTES):
@@ -169,7 +145,8 @@ class Writer:
                     return
                 if journal.file.state() is not FileState.WHOLE:
                     with journal.lock:
-                        journal.look()
+                        if not journal.resting:
+                            journal.look()
             if worker.has_to_end:
                 return
 
@@ -181,6 +158,25 @@ class Writer:
     def _wake(self) -> None:
         self.journal.wake.set()
         self.journal.batch_ready.set()
+
+    # Between two runs
+
+    def rest(self) -> bool:
+        """Wait without a user for the next run, if one is likely to come; return whether this writer waits.
+
+        The caller holds the guard of the journal.
+        """
+        is_sound = self.journal.is_safe and not self.journal.tampered
+        is_clear = self.trouble is None and self._lost is None and not self.journal.family.has_forked
+        # An archive of a spool is one file while no run is open in it.
+        if self.is_of_a_row and is_sound and is_clear and self.connection.spooled is None:
+            if self._storing.is_running:
+                self.idle_since = time.monotonic()
+        return self.idle_since is not None
+
+    def can_be_used(self) -> bool:
+        """Whether the journal's file still stands at its place, whole."""
+        return self.idle_since is None or self.journal.file.state() is FileState.WHOLE
 
     # What logging calls need
 
@@ -207,7 +203,7 @@ class Writer:
         return kind(
             f"this call is not kept: {self.journal.count_waiting():,} points wait in {self.journal.path}, which"
             f" cannot take more; remove the cause and log again: {reason}",
-            path=str(self.connection.path),
+            path=self.connection.file,
         )
 
     def raise_if_lost(self) -> None:
@@ -235,6 +231,26 @@ class Writer:
         while journal.drained < end:
             self._drain(told, patience_s)
 
+    def drain_with(self, change: Callable[[], None]) -> None:
+        """Store the points and make `change`, which writes to the archive, in one transaction. Power-safe.
+
+        One transaction waits once for other writers, and for the disk. If there are points of many segments,
+        the first ones are stored before.
+
+        Raises:
+            ExptrackError: as `change` raises, or :meth:`drain`. The points stay in the journal.
+        """
+        journal = self.journal
+        with journal.lock:
+            end = journal.address
+        while True:
+            with journal.lock:
+                rest = journal.waiting().address
+            if rest >= end:
+                break
+            self._drain(True, None)
+        self._drain(True, None, change)
+
     def drain_if_possible(self) -> bool:
         """Store the points without waiting long; return whether they are in the archive now."""
         try:
@@ -250,28 +266,34 @@ class Writer:
         """
         if self.journal.held_by_this_thread():
             raise ArchiveLockedError(
-                f"this signal handler interrupted a call that logs into {self.connection.path};"
+                f"this signal handler interrupted a call that logs into {self.connection.file};"
                 " let the handler log, but flush or end the run outside it",
-                path=str(self.connection.path),
+                path=self.connection.file,
             )
 
     @in_section
-    def _drain(self, told: bool, patience_s: float | None) -> None:
+    def _drain(self, told: bool, patience_s: float | None, change: Callable[[], None] | None = None) -> None:
         journal = self.journal
         with journal.lock:
             waiting = journal.waiting()
         lost: RunNotFoundError | None = None
-        if waiting.slots:
+        if waiting.slots or change is not None:
             try:
                 with self.connection.waiting_at_most(patience_s):
-                    lost = self._store(waiting)
+                    try:
+                        lost = self._store(waiting, change)
+                    except _StoredBefore as found:
+                        with journal.lock:
+                            journal.drained_to(*found.args)
+                            waiting = journal.waiting()
+                        lost = self._store(waiting, change)
             except BaseException as error:
                 for series in list(self.by_index.values()):
                     series.stored.forget()
                 # A reader that waits no longer is told nothing.
                 if isinstance(error, Exception) and not self.connection.caller_has_given_up:
                     self._note_trouble(error, told)
-                if told and isinstance(error, ArchiveError):
+                if told and waiting.slots and isinstance(error, ArchiveError):
                     raise self._with_whereabouts(error) from error
                 raise
         with journal.lock:
@@ -302,77 +324,62 @@ class Writer:
             self.has_warned = True
             warn(f"logged points wait in {self.journal.path} until they can be stored: {error}")
 
-    def _store(self, waiting: Waiting) -> RunNotFoundError | None:
-        connection = self.connection
-        with connection.transaction():
-            drained_in_file = read_drained(connection, self.journal.key)
-            if drained_in_file is None:
-                warn(
-                    f"the note in {connection.path} on how far {self.journal.path} is stored is damaged; it is"
-                    " written again, and the newest points may be stored twice: run 'exptrack verify'"
-                )
-            elif drained_in_file > self.journal.drained:
-                # An earlier drain has committed, but failed before it could note so here. Or someone has taken
-                # this process for dead, and stored what had been logged.
-                with self.journal.lock:
-                    self.journal.drained_to(drained_in_file)
-                    waiting = self.journal.waiting()
-            missing: dict[int, str] = {}
-            is_older = drained_in_file is not None and drained_in_file < self.journal.drained
-            checked: set[int] = set()
-            batches: list[NewPoints] = []
-            drained: list[LoggedSeries] = []
-            for series, batch in self._batches(waiting.slots) if waiting.slots else ():
-                run = batch.series.run
-                if run not in checked:
-                    checked.add(run)
-                    if not _admit_points(connection, run, series.run_id):
-                        missing[run] = series.run_id
-                if run not in missing:
-                    batches.append(batch)
-                    drained.append(series)
-            if connection.rescued is not None and (missing or is_older):
-                # The journal still has what the file lacks: the next opener goes by the note in the file.
-                raise ArchiveMovedError(
-                    f"{connection.path} is older than what was stored, because another file took the place of"
-                    f" its -wal; all is in {connection.rescued}: end this process, and keep one of the two"
-                    " under this name",
-                    path=str(connection.path),
-                )
-            append_points(connection, batches)
-            save_drained(connection, self.journal.key, waiting.address)
+    def _store(self, waiting: Waiting, change: Callable[[], None] | None) -> RunNotFoundError | None:
+        """Store points and make `change` in one transaction. Return the error of a run that is gone, if any.
+
+        Raises:
+            _StoredBefore: the file has some of the points already. Nothing is stored.
+        """
+        bulk = self.connection.in_bulk() if pays_in_bulk(len(waiting.slots) // SLOT) else nullcontext()
+        missing: dict[int, str] = {}
+        drained: list[LoggedSeries] = []
+        with bulk, self.connection.transaction(durable=change is not None):
+            if waiting.slots:
+                self._insert(waiting, drained, missing)
+            if change is not None:
+                change()
         with self.journal.lock:
             for series in drained:
                 # A forked child may have logged steps that this process has not counted.
                 if series.stored.summary is not None:
                     series.next = max(series.next, series.stored.summary.top_step + 1)
-        return RunNotFoundError(next(iter(missing.values())), str(connection.path)) if missing else None
+        return RunNotFoundError(next(iter(missing.values())), self.connection.file) if missing else None
 
-    def _batches(self, slots: bytes) -> Iterator[tuple[LoggedSeries, NewPoints]]:
-        part = view_words(slots)
-        integers, floats = part.cast("q"), part.cast("d")
-        indexes, steps = integers[1::6].tolist(), integers[2::6].tolist()
-        times_ms, values = floats[3::6].tolist(), floats[4::6].tolist()
-        for index, take in split_by_series(indexes):
+    def _insert(self, waiting: Waiting, drained: list[LoggedSeries], missing: dict[int, str]) -> None:
+        connection = self.connection
+        drained_in_file = read_drained(connection, self.journal.key)
+        if drained_in_file is None:
+            warn(
+                f"the note in {connection.file} on how far {self.journal.path} is stored is damaged; it is"
+                " written again, and the newest points may be stored twice: run 'exptrack verify'"
+            )
+        elif drained_in_file > self.journal.drained:
+            # An earlier drain has committed, but failed before it could note so here. Or someone has taken
+            # this process for dead, and stored what had been logged.
+            raise _StoredBefore(drained_in_file)
+        is_older = drained_in_file is not None and drained_in_file < self.journal.drained
+        checked: set[int] = set()
+        batches: list[NewPoints] = []
+        for index, steps, times_ms, values, words in read_slots(waiting.slots):
             series = self.by_index[index]
-            yield series, NewPoints(series.stored, take(steps), list(map(int, take(times_ms))), take(values))
-
-
-def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
-    """Return whether the run still exists. If another process has ended it, remove its seal."""
-    row = connection.one(RUN_SEAL, (run, run_id))
-    if row is None:
-        return False
-    if row["checksum"] is not None:
-        change = wrap_sum(-hash_row(SEAL_KIND, (row["checksum"],)))
-        connection.execute(LIFT_SEAL, (change, run))
-        lift_seals_of_series(connection, run)
-    return True
-
-
-def read_archive_identity(connection: Connection) -> str:
-    """Return a text that tells this archive from another at its path: time and hash of the first migration."""
-    return connection.birth
+            run = series.stored.run
+            if run not in checked:
+                checked.add(run)
+                if not admit_points(connection, run, series.run_id):
+                    missing[run] = series.run_id
+            if run not in missing:
+                batches.append(NewPoints(series.stored, steps, times_ms, values, words))
+                drained.append(series)
+        if connection.rescued is not None and (missing or is_older):
+            # The journal still has what the file lacks: the next opener goes by the note in the file.
+            raise ArchiveMovedError(
+                f"{connection.file} is older than what was stored, because another file took the place of"
+                f" its -wal; all is in {connection.rescued}: end this process, and keep one of the two"
+                " under this name",
+                path=connection.file,
+            )
+        append_points(connection, batches)
+        save_drained(connection, self.journal.key, waiting.address)
 
 
 # Which writer a live run uses
@@ -386,14 +393,17 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
     """
     with connection.journal_guard:
         writer = _WRITERS.get(connection)
+        if writer is not None and not writer.can_be_used():
+            _remove(writer)
+            writer = None
         if writer is None:
             try:
-                journal = Journal(connection.path, read_archive_identity(connection))
+                journal = Journal(connection.file, connection.birth)
             except ArchiveFullError:
                 raise
             except OSError as error:
                 warn(
-                    f"no journal can be made beside {connection.path} ({error.strerror}):"
+                    f"no journal can be made beside {connection.file} ({error.strerror}):"
                     " each log call is a commit, 20 times slower; keep the archive on a local disk"
                 )
                 return None
@@ -420,75 +430,76 @@ def use_writer(connection: Connection, user: WriterUser, make: Callable[[], Writ
         return writer
 
 
-@contextmanager
-def hold_journal(connection: Connection) -> Iterator[None]:
-    """Hold a journal open while a run begins, so that a full disk is an error of the start.
-
-    Raises:
-        ArchiveFullError: the disk has no room for the journal.
-    """
-    to_begin = _RunToBegin()
-    if connection.mode == "rw":  # otherwise starting the run raises an error by itself
-        open_writer(connection, to_begin)
-    try:
-        yield
-    finally:
-        release_writer(connection, to_begin)
-
-
-class _RunToBegin:
-    """The user that keeps a writer open for a run whose row is not written yet."""
-
-    _run: int | None = None
-    run_id = ""
-
-    def _lose_journal(self) -> None:
-        """Do nothing: this user does not log."""
-
-    def _become_child(self, journal: Journal) -> None:
-        """Do nothing: this user does not log."""
-
-    def _begin_file(self, journal: Journal) -> None:
-        """Do nothing: this user does not log."""
-
-
-def find_user(connection: Connection, run: int, run_id: str) -> WriterUser | None:
-    """Return the handle of this process that logs the run through a journal; prefer this connection's."""
-    writer = _WRITERS.get(connection)
-    others = [one for one in list(_WRITERS.values()) if one is not writer]
-    for one in [writer, *others] if writer else others:
-        for user in list(one.users):
-            if user._run == run and user.run_id == run_id and _is_of_file(one, connection):
-                return user
-    return None
-
-
 def release_writer(connection: Connection, user: WriterUser) -> bool:
-    """Remove a user from its writer. Return True if it was the last one; then the journal is deleted.
+    """Remove a user from its writer; return True if it was the last one.
 
-    Every point must be drained before.
+    Then the journal is deleted, or kept if runs are in a row: see :func:`is_kept`. Every point must be drained
+    before.
     """
     with connection.journal_guard:
         writer = _WRITERS.get(connection)
         if writer is None:
             return False
         writer.users.discard(user)
+        if user.run_id and all(other.run_id != user.run_id for other in writer.users):
+            writer.journal.file.release_run(user.run_id)
         if writer.users:
-            if all(other.run_id != user.run_id for other in writer.users):
-                writer.journal.file.release_run(user.run_id)
             return False
-        del _WRITERS[connection]
+        is_resting = writer.rest()
+        _ENDED[connection] = time.monotonic()
+        if not is_resting:
+            _remove(writer)
+        return True
+
+
+def is_kept(connection: Connection) -> bool:
+    """Whether this connection has a journal, with or without a run that logs into it."""
+    return connection in _WRITERS
+
+
+def _remove(writer: Writer) -> None:
+    """Forget a writer without a user, and delete its journal. The caller holds the guard."""
+    connection = writer.connection
+    del _WRITERS[connection]
     connection.before_close = connection.before_section = None
     writer.stop()
-    writer.journal.remove()
-    return True
+    if writer.idle_since is None:
+        writer.journal.remove()
+    else:
+        writer.journal.discard()
+
+
+def retire(writer: Writer, after_s: float) -> None:
+    """Delete the journal of a writer that has been without a user for `after_s`, and fold the WAL. Commits."""
+    connection = writer.connection
+
+    def end() -> None:
+        with connection.journal_guard:
+            idle_since = writer.idle_since
+            if _WRITERS.get(connection) is not writer or idle_since is None:
+                return
+            if time.monotonic() - idle_since < after_s:
+                return
+            _remove(writer)
+        connection.checkpoint_if_free()
+
+    try:
+        connection.section(end)
+    except ExptrackError as error:
+        if not connection.closed:  # else the close has seen to both
+            warn(f"the journal {writer.journal.path} is no longer needed, but cannot be put away: {error}")
 
 
 def _close(connection: Connection) -> None:
     """Store the points of runs that are still open when the archive is closed, and delete the journal."""
-    writer = _WRITERS.pop(connection, None)
-    if writer is None or writer.pid != os.getpid():
-        return
+    with connection.journal_guard:
+        writer = _WRITERS.get(connection)
+        if writer is None or writer.pid != os.getpid():
+            return
+        if writer.idle_since is not None:
+            _remove(writer)
+            return
+        del _WRITERS[connection]
     with writer.journal.lock:
         for user in list(writer.users):
             user._lose_journal()
@@ -515,16 +526,17 @@ def drain_own(connection: Connection) -> None:
         writer.drain()
 
 
-def drain_all(path: Path) -> None:
+def drain_all(path: str | os.PathLike[str]) -> None:
     """Store every point that this process logged into `path`, so that a read sees it. Commits if there are any.
 
     Points that cannot be stored (disk full, file moved) stay in the journal. The next logging call raises.
     It waits for a locked archive for a second only, and not again before a drain has succeeded.
     """
+    place = os.fspath(path)
     for connection, writer in list(_WRITERS.items()):
-        if connection.path != path and not _same_file(connection.path, path):
+        if connection.file != place and not is_one_file(connection.file, place):
             continue
-        if connection.closed or connection.in_transaction:
+        if connection.closed or connection.in_transaction or writer.idle_since is not None:
             continue
         try:
             connection.section(
@@ -537,18 +549,6 @@ def drain_all(path: Path) -> None:
                 warn(f"reading {path} without the newest points, which are still in the journal: {error}")
 
 
-def _is_of_file(writer: Writer, connection: Connection) -> bool:
-    """Whether a writer writes the file of a connection: a copy of an archive has the same runs."""
-    return writer.connection is connection or _same_file(writer.connection.path, connection.path)
-
-
-def _same_file(a: Path, b: Path) -> bool:
-    try:
-        return os.path.samefile(a, b)
-    except OSError:
-        return False
-
-
 # Forks
 
 
@@ -556,6 +556,10 @@ def _drain_before_fork() -> None:
     """Drain each journal, so that the child inherits no points that only its parent can store."""
     _over_fork.ended_by_parent = forks.is_ended_by_parent()
     for connection, writer in list(_WRITERS.items()):
+        if writer.idle_since is not None:
+            retire(writer, 0)
+        if not is_kept(connection):
+            continue
         writer.journal.family.join()
         show_presence(connection)
         writer.journal.family.has_forked = True
@@ -565,7 +569,7 @@ def _drain_before_fork() -> None:
         try:
             writer.drain(told=False, patience_s=PATIENCE_S)
         except Exception as error:  # nothing may keep a fork from happening; the points stay in the journal
-            warn(f"forking while points are still in the journal of {connection.path}: {error}")
+            warn(f"forking while points are still in the journal of {connection.file}: {error}")
 
 
 def _hold_over_fork() -> list[forks.Lock]:

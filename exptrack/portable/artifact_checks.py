@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 
-from exptrack.artifacts.blobs import CHUNK_LIST, CODEC, StoredBlob, unpack_chunk
 from exptrack.artifacts.chunks import MAX_STORED_BYTES, Unpacker
 from exptrack.artifacts.registration import artifact_checksum
 from exptrack.artifacts.store import ENTRIES_OF
+from exptrack.artifacts.stored_blob import CHUNK_LIST, CODEC, StoredBlob, unpack_chunk
 from exptrack.artifacts.stored_folder import build_manifest_of_rows
 from exptrack.database.connection import Connection, Row
 from exptrack.database.failures import DAMAGE

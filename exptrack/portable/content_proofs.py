@@ -14,9 +14,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from exptrack.artifacts.blobs import BLOB_FACTS
 from exptrack.artifacts.safe_paths import safe_parts
 from exptrack.artifacts.store import ENTRIES_OF
+from exptrack.artifacts.stored_blob import BLOB_FACTS
 from exptrack.artifacts.stored_folder import MANIFEST_FORMAT
 from exptrack.database.connection import Connection
 from exptrack.database.failures import DAMAGE

@@ -45,7 +45,7 @@ from exptrack.errors import ArchiveCorruptError, ArchiveNotFoundError, ExptrackE
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
 from exptrack.metrics.journal_notes import read_drained
 from exptrack.metrics.journal_reader import Damage, JournalPoint, is_owner_alive, read_header, read_points
-from exptrack.metrics.writer import drain_all, read_archive_identity
+from exptrack.metrics.writer import drain_all
 from exptrack.new_files import NEW_FILE
 from exptrack.validation import check_name, check_step
 
@@ -322,7 +322,7 @@ def _read_journal(connection: StrangerConnection, name: str, copy: Path, problem
     header = read_header(copy) if problem is None else None
     if header is None:
         return SourceJournal(name, problem or "it is damaged", copy, None, 0)
-    if header.archive != read_archive_identity(connection):
+    if header.archive != connection.birth:
         return SourceJournal(name, "it belongs to another archive", copy, None, 0)
     drained = read_drained(connection, header.key)
     if drained is None:

@@ -11,7 +11,8 @@ import os
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, StoredBlob, collect_unused
+from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
+from exptrack.artifacts.stored_blob import StoredBlob
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.failures import DAMAGE
 from exptrack.errors import ArchiveCorruptError, InvalidTypeError

@@ -26,7 +26,7 @@ from exptrack.artifacts.drafts import locked
 from exptrack.artifacts.restore import new_file
 from exptrack.database.opening import archive_path, open_connection
 from exptrack.errors import ExportError, ExptrackError, InvalidValueError
-from exptrack.metrics.store import remake_levels
+from exptrack.metrics.series_seals import remake_levels
 from exptrack.new_files import draft_name
 from exptrack.plain import read_elements, read_path
 from exptrack.portable.findings import Tell

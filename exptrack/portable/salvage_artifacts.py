@@ -15,10 +15,10 @@ from typing import Any
 
 import zstandard
 
-from exptrack.artifacts.blobs import unpack_chunk
 from exptrack.artifacts.chunks import CODECS, MAX_CHUNK_BYTES, Unpacker
 from exptrack.artifacts.registration import artifact_checksum
 from exptrack.artifacts.store import ENTRIES_OF
+from exptrack.artifacts.stored_blob import unpack_chunk
 from exptrack.artifacts.stored_folder import build_manifest_of_rows
 from exptrack.database.connection import Row
 from exptrack.database.failures import DAMAGE

@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.row_sums import sum_points, wrap_sum
+from exptrack.metrics.series_seals import INSERT_BLOCK, SEAL_SERIES
 from exptrack.metrics.store import (
     BLOCK_POINTS,
     CHECKSUM_BATCH,
-    INSERT_BLOCK,
-    SEAL_SERIES,
     SELECT_POINTS,
     PointsChecksum,
     hash_summary,

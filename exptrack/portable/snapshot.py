@@ -66,7 +66,7 @@ def require_free_name(place: Path) -> None:
     owner = find_owner_of_side_file(place)
     if owner is not None:
         raise ExportError(
-            f"cannot write {place}: SQLite would take it for a part of {owner.name}; choose another name",
+            f"cannot write {place}: SQLite would take it for a part of {owner}; choose another name",
             path=str(place),
         )
     sides = [Path(f"{place}{end}") for end in SIDE_ENDINGS]

@@ -16,6 +16,7 @@ from exptrack.database.failures import DAMAGE
 from exptrack.database.own_schema import describe_foreign_schema, has_table
 from exptrack.database.row_sums import hash_row
 from exptrack.database.time_limit import TimeLimit, current_limit, under_limit
+from exptrack.helper_threads import Helper
 from exptrack.portable.artifact_checks import COUNT_BLOBS, COUNT_CHUNKS, check_artifacts
 from exptrack.portable.file_seal import PointsDigest, check_seal, is_sealed
 from exptrack.portable.findings import PointsMeter, Problem, Tell, guard, passing_on
@@ -28,7 +29,6 @@ from exptrack.query.views import find_changed_views
 from exptrack.records import Waiting
 from exptrack.runs.row_sums import OF_GROUP, sum_all
 from exptrack.shown import shown
-from exptrack.threads import Helper
 from exptrack.times import moment
 from exptrack.validation import check_function
 

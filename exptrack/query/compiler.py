@@ -14,9 +14,17 @@ from typing import Any, NamedTuple
 from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.query.conditions import DATA, PRUNED, And, Comparison, Condition, Field, Not, Or
-from exptrack.query.names import find_key, find_metric
+from exptrack.query.field_sql import (
+    FACT_VALUES,
+    INDEXED_VALUES,
+    MAY_HOLD,
+    METRIC_VALUES,
+    SETS,
+    STATES,
+)
+from exptrack.query.name_ids import find_key, find_metric
 from exptrack.query.patterns import LIKE, pattern_of
-from exptrack.runs.data import DATA_WORDS
+from exptrack.query.run_sql import IS_PRUNED, TRASHED
 from exptrack.validation import EXACT_INT
 
 # Even if an index has the order, up to FEW candidates are tested and sorted instead of walking along the index.
@@ -30,30 +38,6 @@ EXACT_NUMBER = "CASE WHEN v.type = 'int' AND v.text IS NOT NULL THEN CAST(v.text
 LIST_TYPE = "json"  # of a list in an attribute; a config tells lists from maps
 KEY_IDS = "SELECT id FROM config_key WHERE key = :key OR (key >= :key || '.' AND key < :key || '/')"
 
-# The columns have no table name, so that they belong to the innermost metric_series.
-METRIC_VALUES = {
-    "last": "last_value",
-    "min": "min_value",
-    "max": "max_value",
-    "first": "first_value",
-    "mean": "value_sum / NULLIF(count - nan_count, 0)",
-    **{name: name for name in "count nan_count last_step first_step min_step max_step".split()},
-}
-# Each of these values has one index for each state of a series: completed, ended otherwise, live.
-INDEXED_VALUES = ("last", "min", "max")
-STATES = (
-    "{s}.completed = 1",
-    "{s}.completed = 0 AND {s}.checksum IS NOT NULL",
-    "{s}.completed = 0 AND {s}.checksum IS NULL",
-)
-
-# Read from the newest trial of the run: a run that was tried again has several.
-_OF_TRIAL = "(SELECT {value} FROM {source} WHERE t.run_id = r.run_id ORDER BY t.id DESC LIMIT 1)"
-TRIAL_VALUES = {
-    "study": _OF_TRIAL.format(value="y.name", source="trial AS t CROSS JOIN study AS y ON y.id = t.study"),
-    "trial.number": _OF_TRIAL.format(value="t.number", source="trial AS t"),
-    "trial.state": _OF_TRIAL.format(value="t.state", source="trial AS t"),
-}
 # The runs whose newest trial matches. SQLite seeks them study by study, because then an index has the names,
 # numbers and states.
 TRIALS = """
@@ -63,71 +47,8 @@ WHERE {match} AND NOT EXISTS (SELECT 1 FROM trial AS o WHERE o.run_id = t.run_id
 """
 TRIAL_COLUMNS = {"study": "y.name", "trial.number": "t.number", "trial.state": "t.state"}
 
-FACT_VALUES = {
-    "id": "r.run_id",
-    "name": "r.name",
-    "group": "r.group_name",
-    "parent": "r.parent_run_id",
-    "external_id": "r.external_id",
-    "reason": "r.reason",
-    "host": "r.host",
-    "commit": "r.vcs_commit",
-    "config_hash": "r.config_hash",
-    "family": "r.family",
-    "fingerprint": "r.fingerprint",
-    "branch": "(SELECT e.vcs_branch FROM run_environment AS e WHERE e.run = r.id)",
-    "script": "(SELECT e.script FROM run_environment AS e WHERE e.run = r.id)",
-    "python": "(SELECT e.python FROM run_environment AS e WHERE e.run = r.id)",
-    "started": "r.started_at",
-    "ended": "r.ended_at",
-    "heartbeat": "r.heartbeat_at",
-    "duration": "r.duration_ms / 1000.0",
-    "dirty": "r.vcs_dirty",
-    "has_nan": "EXISTS (SELECT 1 FROM metric_series AS s WHERE s.run = r.id AND s.nan_count > 0)",
-    "status": "r.status",
-    **TRIAL_VALUES,
-}
 INDEXED_FACTS = "id name group parent external_id config_hash family fingerprint started".split()
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
-
-
-class WordTable(NamedTuple):
-    """A table with a row for each word of a run: `source` calls it x, and x.run is its run.
-
-    Only rows that satisfy `condition` count, if there is one. A word may be compared in several forms; `shown`
-    is the one that is read, if it is not `word`.
-    """
-
-    source: str
-    word: str
-    condition: str = ""
-    shown: str = ""
-
-    @property
-    def read(self) -> str:
-        """Return the expression of the word that is read."""
-        return self.shown or self.word
-
-    def where(self, test: str) -> str:
-        """Return the WHERE clause for the rows that count and pass a test."""
-        return f"{self.condition} AND {test}" if self.condition else test
-
-
-# Facts of which a run may have several words.
-SETS = {
-    "tag": WordTable("run_tag AS x", "x.tag"),
-    "note": WordTable("note AS x", "x.text"),
-    "artifact": WordTable("artifact AS x", "x.name", "x.blob IS NOT NULL"),
-    DATA: WordTable(
-        f"run_environment AS x, json_each(x.data_references) AS j, json_each(json_array({DATA_WORDS})) AS w",
-        "w.value",
-        "length(x.data_references) > 2",  # not an empty map
-        "j.key",
-    ),
-}
-
-# An index has these runs, which are few. Where there are none, no statement tests for them.
-TRASHED = "SELECT id FROM run WHERE deleted_at IS NOT NULL"
 
 
 class Fragment(NamedTuple):
@@ -252,7 +173,12 @@ class Compiler:
         some = f"EXISTS (SELECT 1 FROM {words.source} WHERE {words.where('x.run = {id}')}"
         if one.operator in ("is null", "exists", "is comparable"):
             return Test(f"{'NOT ' * (one.operator == 'is null')}{some})", ())
-        match = match_value(words.word, "=" if one.operator == "!=" else one.operator, one.values)
+        operator = "=" if one.operator == "!=" else one.operator
+        match = match_value(words.word, operator, one.values)
+        if one.field.name == DATA and operator == "=":
+            word = str(one.values[0])
+            ends = (word.partition("=")[0], word.rpartition("=")[2])
+            match = Fragment(f"{MAY_HOLD} AND {match.sql}", (*ends, *match.values))
         return Test(f"{'NOT ' * (one.operator == '!=')}{some} AND {match.sql})", match.values)
 
     def _test_fact(self, one: Comparison) -> Test:
@@ -277,7 +203,7 @@ class Compiler:
         plain = [value for value in one.values if value != PRUNED]
         ways = []
         if len(plain) < len(one.values):
-            ways.append(Fragment(f"(r.status = 'completed' AND {TRIAL_VALUES['trial.state']} IS 'pruned')"))
+            ways.append(Fragment(IS_PRUNED))
         if plain:
             match = match_value(status, "in", plain)
             ways.append(Fragment(match.sql, values + match.values))

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from exptrack.keypath import split_path
 from exptrack.records import RunStatus, TrialState
@@ -86,8 +85,7 @@ class Field(NamedTuple):
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """A field compared with values.
 
     `operator` is =, !=, <, <=, >, >=, like, in, is null, exists or is comparable. `position` is the place in
@@ -100,25 +98,26 @@ class Comparison:
     position: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+# Named tuples of equal content are equal. The word, which callers leave as it is, tells these three apart.
+class Not(NamedTuple):
     """The condition is false."""
 
     condition: Condition
+    word: Literal["not"] = "not"
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(NamedTuple):
     """All conditions are true. An empty And is true."""
 
     conditions: tuple[Condition, ...]
+    word: Literal["and"] = "and"
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(NamedTuple):
     """At least one condition is true. An empty Or is false."""
 
     conditions: tuple[Condition, ...]
+    word: Literal["or"] = "or"
 
 
 Condition: TypeAlias = Comparison | Not | And | Or

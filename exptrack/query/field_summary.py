@@ -20,10 +20,11 @@ from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.database.time_limit import check_limit
 from exptrack.metrics.store import IS_SHOWN
-from exptrack.query.compiler import STATES, TRASHED
 from exptrack.query.conditions import Field
+from exptrack.query.field_sql import STATES
 from exptrack.query.fields import OF_RUNS, Values
 from exptrack.query.run_sets import COUNT_ALL, IS_MEMBER, mark
+from exptrack.query.run_sql import TRASHED
 from exptrack.shown import shown
 
 _NUMBER_KINDS = ("int", "float", "time")

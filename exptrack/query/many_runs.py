@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.errors import RunBusyError
-from exptrack.query.compiler import Compiler
 from exptrack.query.conditions import And, Comparison, Condition, Field
 from exptrack.runs.attributes import (
     check_attribute_key,
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from array import array
 
     from exptrack.artifacts.blobs import Collected
+    from exptrack.query.asked import Asked
 
 # A change takes 0.1 ms a run, so that other writers get their turn after 50 ms. A deletion takes as long as the
 # run has points.
@@ -74,7 +74,7 @@ class ManyRuns:
 
     _connection: Connection
     _settle: Callable[[], None]
-    _condition: Condition
+    _asked: Asked
 
     if TYPE_CHECKING:
 
@@ -240,9 +240,13 @@ class ManyRuns:
 
     def _read_among(self, runs: Sequence[int]) -> list[Row]:
         """Return the rows of these runs, but for those that the query no longer has."""
+        from exptrack.query.compiler import Compiler
+
         compiler = Compiler(self._connection, find_dead_runs(self._connection))
         # A run keeps its id. To look it up in a long list again would take longer than the change.
-        test = compiler.admit(And(tuple(one for one in _list_parts(self._condition) if not _is_of_id(one))))
+        test = compiler.admit(
+            And(tuple(one for one in _list_parts(self._asked.condition) if not _is_of_id(one)))
+        )
         sql = AMONG.format(test=test.sql.format(id="r.id"))
         return self._connection.all(sql, (json.dumps(list(runs)), *test.values))
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from exptrack.database.connection import Connection
 from exptrack.errors import FilterError, InvalidValueError
-from exptrack.query.names import find_metric, get_metric
-from exptrack.query.parser import parse_field
+from exptrack.query.name_ids import find_metric
 from exptrack.validation import check_name
 
 
@@ -26,6 +25,9 @@ def read_metric_name(connection: Connection, metric: object, statistic: str) -> 
     found = find_metric(connection, name)
     if found is not None:
         return found, statistic
+    from exptrack.query.names import get_metric
+    from exptrack.query.parser import parse_field
+
     meant = name
     for text in (name, f"metrics.{name}"):
         try:

@@ -16,12 +16,11 @@ from exptrack.errors import FilterError, MetricNotFoundError
 from exptrack.metrics.store import IS_SHOWN
 from exptrack.plain import read_names
 from exptrack.query.conditions import And, Comparison, Condition, Field, comparisons
+from exptrack.query.name_ids import find_key, find_metric
 from exptrack.query.parser import parse_filter
 from exptrack.validation import check_text
 
 FEW_NAMES = 300  # are compared letter by letter
-KEY_ID = "SELECT id FROM config_key WHERE key = ?"
-METRIC_ID = "SELECT id FROM metric_name WHERE name = ?"
 SOME_KEYS = "SELECT key FROM config_key ORDER BY key LIMIT 10000"
 SOME_METRICS = f"SELECT n.name FROM metric_name AS n WHERE {IS_SHOWN} ORDER BY n.name LIMIT 10000"
 # From one key to the next along an index, however many runs have each. Keys that are always null are left out.
@@ -48,18 +47,6 @@ SELECT key FROM numbers WHERE key IS NOT NULL UNION SELECT key FROM texts WHERE 
 
 _Find: TypeAlias = Callable[[Connection, str], "int | None"]
 _Suggest: TypeAlias = Callable[[Connection, str], "str | None"]
-
-
-def find_key(connection: Connection, key: str) -> int | None:
-    """Return the row id of a config key, or None if no run has it."""
-    found: int | None = connection.value(KEY_ID, (key,))
-    return found
-
-
-def find_metric(connection: Connection, name: str) -> int | None:
-    """Return the row id of a metric, or None if no run has logged it."""
-    found: int | None = connection.value(METRIC_ID, (name,))
-    return found
 
 
 def get_metric(connection: Connection, name: str) -> int:

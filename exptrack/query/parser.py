@@ -30,7 +30,6 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -308,10 +307,10 @@ class _Parser:
         one: Condition = found.condition if isinstance(found, Not) else found
         if isinstance(one, Comparison):
             if one.operator == "is null":
-                one, negated = replace(one, operator="=", values=(called,)), not negated
+                one, negated = one._replace(operator="=", values=(called,)), not negated
             else:
                 begin = escape_like(f"{called}=") if one.operator == "like" else f"{called}="
-                one = replace(one, values=tuple(f"{begin}{value}" for value in one.values))
+                one = one._replace(values=tuple(f"{begin}{value}" for value in one.values))
         return Not(one) if negated else one
 
     def _compare(self, field: Field, name: _Token) -> Condition:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars
 
     from exptrack.query.conditions import Field
+    from exptrack.query.point_frames import Points
 
 
 class RunFrames:
@@ -94,13 +95,17 @@ class RunFrames:
             MetricNotFoundError: no run of the archive has logged such a metric.
             MissingPackageError: pandas is not installed.
         """
-        return frames.points_to_pandas(self._points(names, label))
+        from exptrack.query.point_frames import points_to_pandas
+
+        return points_to_pandas(self._points(names, label))
 
     def metrics_to_polars(
         self, names: str | Iterable[str] | None = None, *, label: str = "id"
     ) -> polars.DataFrame:
         """Return a polars frame with a row for each point, like :meth:`metrics_to_pandas`."""
-        return frames.points_to_polars(self._points(names, label))
+        from exptrack.query.point_frames import points_to_polars
+
+        return points_to_polars(self._points(names, label))
 
     @in_reading
     def _table(self, columns: Iterable[str] | None, statistic: str | Iterable[str]) -> Table:
@@ -111,8 +116,10 @@ class RunFrames:
             return frames.read_table(self._connection, runs, dead, columns, statistic, check)
 
     @in_reading
-    def _points(self, names: str | Iterable[str] | None, label: str) -> frames.Points:
+    def _points(self, names: str | Iterable[str] | None, label: str) -> Points:
+        from exptrack.query.point_frames import read_point_table
+
         self._settle()
         with self._connection.snapshot():
             runs = self._row_ids(find_dead_runs(self._connection))
-            return frames.read_point_table(self._connection, runs, names, label)
+            return read_point_table(self._connection, runs, names, label)

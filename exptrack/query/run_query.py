@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,16 +19,14 @@ from exptrack.errors import InvalidTypeError, InvalidValueError, RunTrashedError
 from exptrack.listed import listed
 from exptrack.plain import read_elements, short_repr
 from exptrack.query import frames
-from exptrack.query.compiler import TRASHED
+from exptrack.query.asked import NEWEST_FIRST, Asked, Order, SelectedRun
 from exptrack.query.conditions import EVERYTHING, And, Comparison, Condition, Field, Or, compare_fact
-from exptrack.query.details import read_rows
+from exptrack.query.field_names import read_field
 from exptrack.query.fields import Values, read_fields, read_row_ids
 from exptrack.query.many_runs import ManyRuns
-from exptrack.query.names import check_field_exists, check_names_exist
-from exptrack.query.parser import parse_columns, parse_field, parse_filter, parse_order
-from exptrack.query.run_filter import RunFilter, check_filter_status
 from exptrack.query.run_frames import RunFrames
-from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection, check_place
+from exptrack.query.run_lists import read_newest, read_rows
+from exptrack.query.run_sql import TRASHED
 from exptrack.records import Artifact, RunSummary
 from exptrack.runs.lookup import id_of, read_runs, resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
@@ -40,6 +37,8 @@ if TYPE_CHECKING:
     from exptrack.markup.notebook import View
     from exptrack.query.field_summary import FieldInfo, FieldSummary
     from exptrack.query.media import ArtifactGrid, ArtifactName
+    from exptrack.query.run_filter import RunFilter
+    from exptrack.query.selection import Selection
 
 PAGE_RUNS = 500
 MAX_BINS = 10_000
@@ -71,7 +70,6 @@ class Rows(NamedTuple):
 
 
 @shown
-@dataclass(frozen=True, slots=True, repr=False)
 class RunQuery(ManyRuns, RunFrames):
     """Runs that satisfy conditions, in an order. :meth:`exptrack.Archive.runs` starts one.
 
@@ -85,12 +83,21 @@ class RunQuery(ManyRuns, RunFrames):
     (2, [0.999, 0.99])
     """
 
-    _connection: Connection
-    _settle: Callable[[], None]
-    _condition: Condition = EVERYTHING
-    _order: tuple[Order, ...] = NEWEST_FIRST
-    _limit: int | None = None
-    _takes_unknown: bool = False
+    __slots__ = ("_asked", "_connection", "_settle")
+
+    def __init__(self, connection: Connection, settle: Callable[[], None], asked: Asked | None = None) -> None:
+        self._connection = connection
+        self._settle = settle
+        self._asked = Asked() if asked is None else asked
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunQuery) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def _parts(self) -> tuple[Connection, Asked]:
+        return (self._connection, self._asked)
 
     # Steps
 
@@ -100,7 +107,7 @@ class RunQuery(ManyRuns, RunFrames):
         Otherwise a later step, or a list of columns, refuses a name that looks misspelled. Made for filters and
         columns that were stored while runs had them.
         """
-        return replace(self, _takes_unknown=True)
+        return self._ask(takes_unknown=True)
 
     def where(self, text: str, *parameters: object) -> RunQuery:
         """Keep only runs that satisfy a filter.
@@ -110,9 +117,12 @@ class RunQuery(ManyRuns, RunFrames):
         Raises:
             FilterError: the filter is wrong, or names a misspelled key or metric; the message shows where.
         """
+        from exptrack.query.names import check_names_exist
+        from exptrack.query.parser import parse_filter
+
         condition = parse_filter(text, parameters)
         text = check_text(text, "filter")
-        if not self._takes_unknown:
+        if not self._asked.takes_unknown:
             check_names_exist(self._connection, condition, text)
         return self._and(condition)
 
@@ -122,6 +132,8 @@ class RunQuery(ManyRuns, RunFrames):
 
     def with_status(self, *statuses: str) -> RunQuery:
         """Keep only runs of these statuses; ``"pruned"`` means completed runs whose trial was stopped early."""
+        from exptrack.query.run_filter import check_filter_status
+
         checked = map(check_filter_status, statuses)
         return self._and(Or(tuple(compare_fact("status", "=", status) for status in checked)))
 
@@ -131,6 +143,8 @@ class RunQuery(ManyRuns, RunFrames):
 
     def matching(self, run_filter: RunFilter) -> RunQuery:
         """Keep only runs that a RunFilter admits."""
+        from exptrack.query.run_filter import RunFilter
+
         if not isinstance(run_filter, RunFilter):
             raise InvalidTypeError(f"matching takes a RunFilter, not {short_repr(run_filter)}")
         return self._and(run_filter.condition())
@@ -169,6 +183,8 @@ class RunQuery(ManyRuns, RunFrames):
 
         A text without a time zone is UTC, a datetime without one is local time.
         """
+        from exptrack.query.run_filter import RunFilter
+
         return self.matching(RunFilter.all(after, before))
 
     def order_by(self, *fields: str) -> RunQuery:
@@ -179,21 +195,32 @@ class RunQuery(ManyRuns, RunFrames):
         Raises:
             FilterError: there is no such field.
         """
+        from exptrack.query.parser import parse_order
+
         order = tuple(Order(*one) for field in fields for one in parse_order(field))
         whole = ", ".join(check_text(field, "order") for field in fields)
         for one in order:
             self._check_field(one.field, whole)
-        return replace(self, _order=order or NEWEST_FIRST)
+        return self._ask(order=order or NEWEST_FIRST)
 
     def limit(self, count: int) -> RunQuery:
         """Keep at most the first `count` runs."""
         count = check_whole(count, "limit", 0)
-        return replace(self, _limit=count if self._limit is None else min(count, self._limit))
+        return self._ask(limit=count if self._asked.limit is None else min(count, self._asked.limit))
+
+    def _select(self, dead: Sequence[int]) -> Selection:
+        from exptrack.query.selection import Selection
+
+        return Selection(self._connection, self._asked.condition, self._asked.order, dead)
+
+    def _ask(self, **changes: Any) -> RunQuery:
+        return RunQuery(self._connection, self._settle, self._asked._replace(**changes))
 
     def _and(self, *conditions: Condition) -> RunQuery:
-        mine = self._condition.conditions if isinstance(self._condition, And) else (self._condition,)
+        asked = self._asked.condition
+        mine = asked.conditions if isinstance(asked, And) else (asked,)
         added = [part for one in conditions for part in (one.conditions if isinstance(one, And) else (one,))]
-        return replace(self, _condition=And((*mine, *added)))
+        return self._ask(condition=And((*mine, *added)))
 
     # Answers
 
@@ -201,12 +228,12 @@ class RunQuery(ManyRuns, RunFrames):
         """Return the number of runs."""
         self._settle()
         found = self._count()
-        return found if self._limit is None else min(found, self._limit)
+        return found if self._asked.limit is None else min(found, self._asked.limit)
 
     @in_reading
     def _count(self) -> int:
         dead = find_dead_runs(self._connection)
-        return Selection(self._connection, self._condition, self._order, dead).count()
+        return self._select(dead).count()
 
     def explain_empty(self) -> str | None:
         """Say why the query has no run: which condition no run satisfies, and which values there are.
@@ -221,14 +248,15 @@ class RunQuery(ManyRuns, RunFrames):
         from exptrack.query.emptiness import MOST_WORDS, explain_emptiness
 
         def count(condition: Condition) -> int:
-            return replace(self, _condition=And((condition,)))._count()
+            return self._ask(condition=condition)._count()
 
         if self._count():
             return None
         if not count(EVERYTHING):
             return "there are no runs"
-        conditions = self._condition.conditions if isinstance(self._condition, And) else (self._condition,)
-        everything = replace(self, _condition=EVERYTHING, _limit=None)
+        asked = self._asked.condition
+        conditions = asked.conditions if isinstance(asked, And) else (asked,)
+        everything = self._ask(condition=EVERYTHING, limit=None)
         return explain_emptiness(
             conditions, count, lambda field: everything._summarize(str(field), field, 1, MOST_WORDS)
         )
@@ -248,7 +276,7 @@ class RunQuery(ManyRuns, RunFrames):
             yield from page.runs
 
     def _pages(self) -> Iterator[Page]:
-        left, after = self._limit, None
+        left, after = self._asked.limit, None
         while left is None or left > 0:
             page = self.page(PAGE_RUNS if left is None else min(left, PAGE_RUNS), after)
             yield page
@@ -270,6 +298,8 @@ class RunQuery(ManyRuns, RunFrames):
         Raises:
             FilterError: there is no such field, or the key or metric is misspelled.
         """
+        from exptrack.query.parser import parse_columns
+
         wanted: dict[str, Field] = {}
         for field_texts in fields:
             wanted |= parse_columns(field_texts)
@@ -278,7 +308,9 @@ class RunQuery(ManyRuns, RunFrames):
         return self._values(wanted)
 
     def _check_field(self, field: Field, text: str) -> None:
-        if not self._takes_unknown:
+        if field.kind != "fact" and not self._asked.takes_unknown:
+            from exptrack.query.names import check_field_exists
+
             check_field_exists(self._connection, field, text)
 
     def _values(self, wanted: dict[str, Field]) -> Iterator[tuple[RunSummary, dict[str, Any]]]:
@@ -297,8 +329,11 @@ class RunQuery(ManyRuns, RunFrames):
 
         If the query has a limit, no page has more runs than that.
         """
-        wanted = self.limit(size)._limit
-        after = None if after is None else check_place(after)
+        wanted = self.limit(size)._asked.limit
+        if after is not None:
+            from exptrack.query.selection import check_place
+
+            after = check_place(after)
         assert wanted is not None
         self._settle()
         return self._read_page(wanted, after)
@@ -306,7 +341,7 @@ class RunQuery(ManyRuns, RunFrames):
     @in_reading
     def _read_page(self, wanted: int, after: SelectedRun | None) -> Page:
         dead = find_dead_runs(self._connection)
-        found = Selection(self._connection, self._condition, self._order, dead).rows(wanted, after)
+        found = self._select(dead).rows(wanted, after)
         runs = summarize_runs(self._connection, read_rows(self._connection, found), dead)
         return Page(runs, found[-1] if found and len(found) == wanted else None)
 
@@ -352,14 +387,14 @@ class RunQuery(ManyRuns, RunFrames):
     @in_reading
     def _read_rows(self, columns: dict[str, Field], start: int, size: int, with_index: bool) -> Rows:
         dead = find_dead_runs(self._connection)
-        selection = Selection(self._connection, self._condition, self._order, dead)
+        selection = self._select(dead)
         if with_index:
-            index = selection.row_ids(self._limit)
+            index = selection.row_ids(self._asked.limit)
             total, found = len(index), index[start : start + size]
         else:
             selection.use_sets()
             index, total = None, selection.count()
-            total = total if self._limit is None else min(total, self._limit)
+            total = total if self._asked.limit is None else min(total, self._asked.limit)
             wanted = min(size, max(0, total - start))
             found = array("q", [one.run for one in selection.rows(wanted, skip=start)])
         return Rows(frames.read_records(self._connection, found, dead, columns), found, total, index)
@@ -376,7 +411,7 @@ class RunQuery(ManyRuns, RunFrames):
     def _read_fields(self, attr_keys: str) -> tuple[FieldInfo, ...]:
         from exptrack.query.field_summary import read_field_infos
 
-        everything = self._condition == EVERYTHING and self._limit is None
+        everything = self._asked.condition == EVERYTHING and self._asked.limit is None
         runs = None if everything else self._find_members(find_dead_runs(self._connection))
         return tuple(read_field_infos(self._connection, runs, attr_keys))
 
@@ -390,7 +425,7 @@ class RunQuery(ManyRuns, RunFrames):
         """
         bins, top = check_whole(bins, "bins", 1, MAX_BINS), check_whole(top, "top", 0)
         text = check_text(field, "field")
-        wanted = parse_field(text)
+        wanted = read_field(text)
         self._check_field(wanted, text)
         self._settle()
         return self._summarize(text, wanted, bins, top)
@@ -410,7 +445,7 @@ class RunQuery(ManyRuns, RunFrames):
 
     def _is_whole(self) -> bool:
         """Return whether the query has every run of the file."""
-        everything = self._condition == EVERYTHING and self._limit is None
+        everything = self._asked.condition == EVERYTHING and self._asked.limit is None
         return everything and self._connection.value(TRASHED) is None
 
     # Artifacts
@@ -511,17 +546,19 @@ class RunQuery(ManyRuns, RunFrames):
 
     def _find_members(self, dead: Sequence[int]) -> Sequence[int]:
         """Return the row ids of the runs, in any order."""
-        selection = Selection(self._connection, self._condition, self._order, dead)
-        return selection.find_members() if self._limit is None else selection.row_ids(self._limit)
+        selection, limit = self._select(dead), self._asked.limit
+        return selection.find_members() if limit is None else selection.row_ids(limit)
 
     def _row_ids(self, dead: Sequence[int]) -> array[int]:
-        return Selection(self._connection, self._condition, self._order, dead).row_ids(self._limit)
+        if self._asked.condition == EVERYTHING and self._asked.order == NEWEST_FIRST:
+            return read_newest(self._connection, self._asked.limit)
+        return self._select(dead).row_ids(self._asked.limit)
 
     # What a notebook shows
 
     def __repr__(self) -> str:
-        asked = "some runs" if self._condition != EVERYTHING else "all runs"
-        most = "" if self._limit is None else f", at most {self._limit:,}"
+        asked = "some runs" if self._asked.condition != EVERYTHING else "all runs"
+        most = "" if self._asked.limit is None else f", at most {self._asked.limit:,}"
         return f"<RunQuery of {asked}{most} in {self._connection.path.name}>"
 
     def _view(self) -> View:
@@ -534,5 +571,5 @@ class RunQuery(ManyRuns, RunFrames):
     @in_reading
     def _read_first(self, most: int) -> tuple[int, Page]:
         found = self._count()
-        total = found if self._limit is None else min(found, self._limit)
+        total = found if self._asked.limit is None else min(found, self._asked.limit)
         return total, self._read_page(min(most, total), None)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from itertools import compress, count
 from operator import and_, or_
@@ -20,19 +20,10 @@ from typing import TypeAlias
 
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
-from exptrack.query.compiler import (
-    KEY_IDS,
-    METRIC_VALUES,
-    SETS,
-    STATES,
-    TRIAL_COLUMNS,
-    Compiler,
-    Fragment,
-    find_by_trial,
-    match_value,
-)
-from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Not, Or
-from exptrack.query.names import find_key, find_metric
+from exptrack.query.compiler import KEY_IDS, TRIAL_COLUMNS, Compiler, Fragment, find_by_trial, match_value
+from exptrack.query.conditions import DATA, PRUNED, And, Comparison, Condition, Field, Not, Or
+from exptrack.query.field_sql import METRIC_VALUES, RUNS_OF_MAPS, SETS, STATES
+from exptrack.query.name_ids import find_key, find_metric
 from exptrack.query.patterns import LIKE, pattern_of
 
 RunSet: TypeAlias = int
@@ -42,6 +33,7 @@ FIRST_RUN = "SELECT min(id) FROM run"
 LAST_RUN = "SELECT max(id) FROM run"
 COUNT_ALL = "SELECT count(*) FROM run"
 ALL_RUNS = "SELECT id AS run FROM run"
+RUNS_WITH_NAN = "SELECT run FROM metric_series WHERE nan_count > 0"
 TRASHED_RUNS = "SELECT id AS run FROM run WHERE deleted_at IS NOT NULL"
 # A set has a byte for each row id. A file that was made to harm may have a row id that no memory holds.
 MOST_ROW_IDS = 50_000_000
@@ -109,30 +101,59 @@ class RunSets:
 
     def _find(self, condition: Condition) -> RunSet:
         if isinstance(condition, (And, Or)):
-            parts, tested = self._find_parts(condition.conditions)
+            parts, tested = self._find_parts(condition.conditions, self._find_by_index)
             if isinstance(condition, And):
                 found = reduce(and_, parts, self._whole)
+                if not self._are_few(found):
+                    parts, tested = self._find_parts(tested, self._scan)
+                    found = reduce(and_, parts, found)
                 return found & self._test(And(tested), found) if tested else found
-            found = reduce(or_, parts, NOBODY)
+            scanned, tested = self._find_parts(tested, self._scan)
+            found = reduce(or_, scanned, reduce(or_, parts, NOBODY))
             return found | self._test(Or(tested), None) if tested else found
         walked = self._walk(condition)
+        walked = self._scan(condition) if walked is None else walked
         return self._test(condition, None) if walked is None else walked
 
-    def _find_parts(self, conditions: Sequence[Condition]) -> tuple[list[RunSet], tuple[Condition, ...]]:
-        """Return a set for each condition that indexes answer, and the others, which one scan tests."""
-        parts, tested = list[RunSet](), list[Condition]()
+    def _find_parts(
+        self, conditions: Sequence[Condition], find: Callable[[Condition], RunSet | None]
+    ) -> tuple[list[RunSet], tuple[Condition, ...]]:
+        """Return a set for each condition of which `find` finds one, and the other conditions."""
+        parts, others = list[RunSet](), list[Condition]()
         for one in conditions:
-            part = self._walk(one) if isinstance(one, (Comparison, Not)) else self._find(one)
+            part = find(one)
             if part is None:
-                tested.append(one)
+                others.append(one)
             else:
                 parts.append(part)
-        return parts, tuple(tested)
+        return parts, tuple(others)
+
+    def _find_by_index(self, condition: Condition) -> RunSet | None:
+        return self._walk(condition) if isinstance(condition, (Comparison, Not)) else self._find(condition)
+
+    def _scan(self, condition: Condition) -> RunSet | None:
+        """Return the runs that satisfy a condition, by one scan of a table; None if that answers no such one.
+
+        To seek the series of each run takes ten times as long as one scan of all series.
+        """
+        if isinstance(condition, Not):
+            found = self._scan(condition.condition)
+            return None if found is None else self._whole & ~found
+        if not isinstance(condition, Comparison) or condition.field != Field("fact", "has_nan"):
+            return None
+        if condition.operator not in ("=", "!="):
+            return None
+        found = self.read(Fragment(RUNS_WITH_NAN))
+        is_wanted = bool(condition.values[0]) == (condition.operator == "=")
+        return found if is_wanted else self._whole & ~found
+
+    def _are_few(self, found: RunSet) -> bool:
+        return found.bit_count() * SCAN_SHARE < self._size
 
     def _test(self, condition: Condition, among: RunSet | None) -> RunSet:
         """Return the runs whose rows pass the tests of a condition; at least all those of `among` that do."""
         test = self._compiler.test(condition)
-        if among is not None and among.bit_count() * SCAN_SHARE < self._size:
+        if among is not None and self._are_few(among):
             sql = _TESTED_AMONG.format(test=test.sql.format(id="r.id"))
             # Not kept: it is of these runs only.
             chosen = Fragment(sql, (json.dumps(unpack(among)), *test.values))
@@ -212,6 +233,8 @@ class RunSets:
         if one.operator not in ("is null", "exists", "is comparable"):
             match = match_value(words.word, "=" if negated else one.operator, one.values)
         sql = f"SELECT DISTINCT x.run AS run FROM {words.source} WHERE {words.where(match.sql)}"
+        if one.field.name == DATA:
+            sql = RUNS_OF_MAPS.format(test=match.sql)
         found = self.read(Fragment(sql, match.values))
         return self._invert(found) if negated else found
 

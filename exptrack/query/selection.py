@@ -14,21 +14,13 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import read_elements, short_repr
-from exptrack.query.compiler import (
-    ALWAYS,
-    FEW,
-    MOST,
-    Compiler,
-    Fragment,
-    Test,
-    express_field,
-    unite,
-)
+from exptrack.query.asked import Order, SelectedRun
+from exptrack.query.compiler import ALWAYS, FEW, MOST, Compiler, Fragment, Test, express_field, unite
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Or
 from exptrack.query.run_sets import (
     IS_MEMBER,
@@ -53,20 +45,6 @@ LOOKUP_STEPS = 10
 ALL = -1  # as a LIMIT of SQLite
 
 
-class Order(NamedTuple):
-    """A field that orders runs. Runs without the value come last either way; the newer run wins a tie."""
-
-    field: Field
-    descending: bool
-
-
-class SelectedRun(NamedTuple):
-    """A run that a selection found: its row id, and the values that order it."""
-
-    run: int
-    values: tuple[Any, ...]
-
-
 def check_place(after: object) -> SelectedRun:
     """Return the place of a page, made of plain values.
 
@@ -77,9 +55,6 @@ def check_place(after: object) -> SelectedRun:
         raise InvalidTypeError(f"after must be the `after` of a page, not {short_repr(after)}")
     values = read_elements(after.values, "the values of a place")
     return SelectedRun(check_step(after.run), tuple(check_sql_value(value) for value in values))
-
-
-NEWEST_FIRST = (Order(Field("fact", "started"), True),)
 
 
 class Selection:

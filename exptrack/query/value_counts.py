@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, TypeAlias
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
-from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS, STATES
 from exptrack.query.conditions import FACTS, Field
+from exptrack.query.field_sql import FACT_VALUES, METRIC_VALUES, SETS, STATES
 from exptrack.query.fields import ALWAYS_LOGGED, OF_RUNS
-from exptrack.query.names import find_key, find_metric
+from exptrack.query.name_ids import find_key, find_metric
 from exptrack.query.run_sets import COUNT_ALL, IS_MEMBER, SCAN_SHARE, mark
 from exptrack.records import RunStatus, TrialState
 from exptrack.validation import EXACT_INT

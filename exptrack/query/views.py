@@ -22,8 +22,8 @@ from exptrack.database.own_schema import own_views, read_columns
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ConflictError, FilterError, InvalidValueError, NotFoundError
 from exptrack.plain import read_elements, short_repr
-from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import Field
+from exptrack.query.field_sql import FACT_VALUES, METRIC_VALUES, SETS
 from exptrack.query.names import LOOKUPS
 from exptrack.query.parser import parse_field
 from exptrack.shown import shown

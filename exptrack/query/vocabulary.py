@@ -16,7 +16,6 @@ from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.metrics.store import IS_SHOWN
-from exptrack.query.compiler import FACT_VALUES, STATES
 from exptrack.query.conditions import (
     ATTR_ROOTS,
     CONFIG_ROOTS,
@@ -27,7 +26,9 @@ from exptrack.query.conditions import (
     SYNONYMS,
     Field,
 )
-from exptrack.query.names import SOME_ATTRS, find_metric
+from exptrack.query.field_sql import FACT_VALUES, STATES
+from exptrack.query.name_ids import find_metric
+from exptrack.query.names import SOME_ATTRS
 
 MOST_LOOKS = 500  # distinct values at which a search looks
 MOST_NAMES = 1_000  # that hold a word and are looked up among the values

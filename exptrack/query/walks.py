@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection
-from exptrack.query.compiler import EXACT_NUMBER, INDEXED_VALUES, METRIC_VALUES, STATES
+from exptrack.query.compiler import EXACT_NUMBER
 from exptrack.query.conditions import Field
-from exptrack.query.names import find_key, find_metric
+from exptrack.query.field_sql import INDEXED_VALUES, METRIC_VALUES, STATES
+from exptrack.query.name_ids import find_key, find_metric
 from exptrack.validation import EXACT_INT
 
 BEYOND_EXACT = """

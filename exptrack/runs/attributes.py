@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import TypeAlias
 
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.config.tree import (
@@ -29,6 +28,11 @@ from exptrack.plain import plain, read_items, reading, short_repr
 from exptrack.runs.row_sums import changing_attribute
 from exptrack.times import time_after
 from exptrack.validation import check_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
 
 SET_ATTRIBUTE = """
 INSERT INTO run_attribute (run, key, type, num, text, set_at) VALUES (?, ?, ?, ?, ?, ?)

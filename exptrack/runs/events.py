@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from typing import Any
 
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import hide_secrets
@@ -22,6 +21,11 @@ from exptrack.records import Event
 from exptrack.runs.lease import renew_if_due
 from exptrack.runs.row_sums import add_to_run
 from exptrack.times import moment, time_after, utc_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 REWIND_EVENT = "rewind"  # of a run that went on from an earlier step
 
@@ -94,7 +98,7 @@ def _visit(connection: Connection, run: int) -> bool:
     """Return whether a run is over. Refuse one in the trash, and renew the lease of one that has one."""
     row = connection.one(STATE, (run,))
     if row is None:
-        raise RunNotFoundError(str(run), str(connection.path))
+        raise RunNotFoundError(str(run), connection.file)
     if row["deleted_at"] is not None:
         raise RunTrashedError(row["run_id"])
     if row["lease_s"] is not None:

@@ -5,8 +5,7 @@ Invariant: one process never makes the same id twice, and later ids sort later, 
 
 from __future__ import annotations
 
-import hashlib
-import random
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import encode_canonical
+from exptrack.digests import sha256
 from exptrack.hashed_lists import encode_list
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
@@ -35,7 +35,7 @@ def new_run_id(*, after: str | None = None) -> str:
 
 def make_run_id(milliseconds: int) -> str:
     """Return an id for a start: its milliseconds since 1970, then 35 random bits, in base 32."""
-    chance = random.SystemRandom().getrandbits(5 * _ID_CHANCE_CHARS)
+    chance = _take_bits(os.urandom(5 * _ID_CHANCE_CHARS // 8 + 1))
     return _encode_base32(milliseconds, ID_TIME_CHARS) + _encode_base32(chance, _ID_CHANCE_CHARS)
 
 
@@ -53,9 +53,12 @@ def derive_fork_id(run_id: str, parting: str) -> str:
 
 
 def _digest_chars(said: bytes) -> str:
-    digest = hashlib.sha256(said).digest()
-    bits = int.from_bytes(digest, "big") >> (8 * len(digest) - 5 * _ID_CHANCE_CHARS)
-    return _encode_base32(bits, _ID_CHANCE_CHARS)
+    return _encode_base32(_take_bits(sha256(said).digest()), _ID_CHANCE_CHARS)
+
+
+def _take_bits(said: bytes) -> int:
+    """Return the first bits, as many as the part of an id that is no time has."""
+    return int.from_bytes(said, "big") >> (8 * len(said) - 5 * _ID_CHANCE_CHARS)
 
 
 def _encode_base32(number: int, length: int) -> str:
@@ -81,4 +84,4 @@ def started_of(run_id: str) -> datetime:
 def compute_fingerprint(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:
     """Return the SHA-256 (hex) that names an experiment: its config, its code and the data it declares."""
     parts = encode_list((config.hash(), code_digest, encode_canonical(dict(data))))
-    return hashlib.sha256(parts).hexdigest()
+    return sha256(parts).hexdigest()

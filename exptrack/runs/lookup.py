@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Sequence
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
@@ -16,6 +15,10 @@ from exptrack.plain import attribute, is_text
 from exptrack.records import Note, RunStatus, RunSummary, TrialState
 from exptrack.times import moment
 from exptrack.validation import check_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RUN_COLUMNS = """
 SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name, r.parent_run_id, r.external_id,
@@ -30,13 +33,15 @@ RUNS_BY_ROW_ID = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
 RUN_BY_ID = RUN_COLUMNS + "WHERE r.run_id = ?"
 RUN_BY_EXTERNAL_ID = RUN_COLUMNS + "WHERE r.external_id = ?"
 TAGS_OF = "SELECT t.run, t.tag FROM run_tag AS t WHERE t.run IN (SELECT value FROM json_each(?))"
-LAST_VALUES_OF = f"""
-SELECT s.run, n.name, s.last_value
-FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-WHERE s.run IN (SELECT value FROM json_each(?)) AND {IS_SHOWN}
+LAST_VALUES_OF = """
+SELECT run, metric, last_value FROM metric_series WHERE run IN (SELECT value FROM json_each(?))
+"""
+SHOWN_NAMES = f"""
+SELECT n.id, n.name FROM metric_name AS n
+WHERE n.id IN (SELECT value FROM json_each(?)) AND {IS_SHOWN}
 """
 NOTES_OF = "SELECT written_at, text FROM note WHERE run = ? ORDER BY seq"
-_by_run_and_name = itemgetter(0, 1)
+STATUSES = {str(status): status for status in RunStatus}
 
 
 def id_of(run: object) -> object:
@@ -72,7 +77,7 @@ def resolve_run(connection: Connection, run_id: object, *, trash_first: bool = F
         if found.run_ids:
             row = connection.one(RUN_BY_ID, (found.run_ids[0],))
         if row is None:
-            raise RunNotFoundError(wanted, str(connection.path), suggest_runs(connection, wanted))
+            raise RunNotFoundError(wanted, connection.file, suggest_runs(connection, wanted))
     return row
 
 
@@ -85,64 +90,86 @@ def find_by_external_id(connection: Connection, external_id: object) -> Row:
     wanted = mask_secrets(check_name(external_id, "external id"))
     row = connection.one(RUN_BY_EXTERNAL_ID, (wanted,))
     if row is None:
-        raise RunNotFoundError(wanted, str(connection.path), is_external=True)
+        raise RunNotFoundError(wanted, connection.file, is_external=True)
     return row
 
 
 @decoding_rows
 def summarize_runs(
-    connection: Connection, rows: Sequence[Row], dead: Sequence[int], *, with_metrics: bool = True
+    connection: Connection, rows: Sequence[Sequence[Any]], dead: Sequence[int], *, with_metrics: bool = True
 ) -> list[RunSummary]:
-    """Return a summary of each row, with tags and last metric values.
+    """Return a summary of each row of `RUN_COLUMNS`, with tags and last metric values.
 
     `dead` are the row ids of runs whose process is gone; they are shown as interrupted.
     """
-    ids = json.dumps([row["id"] for row in rows])
+    runs = [row[0] for row in rows]
     tags: dict[int, list[str]] = {}
     metrics: dict[int, dict[str, float]] = {}
     if rows:
-        for run, tag in connection.fold(TAGS_OF, (ids,), list):
+        for run, tag in connection.fold(TAGS_OF, (json.dumps(runs),), list):
             tags.setdefault(run, []).append(tag)
         if with_metrics:
-            metrics = read_last_values(connection, [row["id"] for row in rows])
+            metrics = read_last_values(connection, runs)
     gone = frozenset(dead)
-    return [
-        RunSummary(
-            run_id=row["run_id"],
-            status=RunStatus.INTERRUPTED if row["id"] in gone else RunStatus(row["status"]),
-            name=row["name"],
-            group=row["group_name"],
-            parent=row["parent_run_id"],
-            started_at=moment(row["started_at"]),
-            ended_at=moment(row["ended_at"]) if row["ended_at"] else None,
-            heartbeat_at=moment(row["heartbeat_at"]),
-            duration_s=row["duration_ms"] / 1000,
-            reason=row["reason"],
-            config_hash=row["config_hash"],
-            family=row["family"],
-            fingerprint=row["fingerprint"],
-            host=row["host"],
-            vcs_commit=row["vcs_commit"],
-            vcs_dirty=None if row["vcs_dirty"] is None else bool(row["vcs_dirty"]),
-            tags=tuple(tags.get(row["id"], ())),
-            metrics=metrics.get(row["id"], {}),
-            study=row["study"],
-            trial_number=row["trial_number"],
-            trial_state=None if row["trial_state"] is None else TrialState(row["trial_state"]),
-            external_id=row["external_id"],
+    found = []
+    # Unpacked once: to ask a row for each column by its name takes as long as reading the row.
+    for (
+        run, run_id, status, reason, _traceback, name, group, parent, external_id, _deleted_at, started_at,
+        ended_at, heartbeat_at, duration_ms, config_hash, family, fingerprint, host, vcs_commit, vcs_dirty,
+        study, trial_number, trial_state,
+    ) in rows:  # fmt: skip
+        found.append(
+            RunSummary(
+                run_id,
+                RunStatus.INTERRUPTED if run in gone else STATUSES[status],
+                name,
+                group,
+                parent,
+                moment(started_at),
+                moment(ended_at) if ended_at else None,
+                moment(heartbeat_at),
+                duration_ms / 1000,
+                reason,
+                config_hash,
+                family,
+                fingerprint,
+                host,
+                vcs_commit,
+                None if vcs_dirty is None else bool(vcs_dirty),
+                tuple(tags.get(run, ())),
+                metrics.get(run, {}),
+                study,
+                trial_number,
+                None if trial_state is None else TrialState(trial_state),
+                external_id,
+            )
         )
-        for row in rows
-    ]
+    return found
 
 
 @decoding_rows
 def read_last_values(connection: Connection, runs: Sequence[int]) -> dict[int, dict[str, float]]:
     """Return the last value of each metric of these runs, by row id and name."""
+
+    def take(rows: Iterator[tuple[int, int, float | None]]) -> dict[int, dict[int, float]]:
+        by_run: dict[int, dict[int, float]] = {}
+        for run, metric, value in rows:
+            by_run.setdefault(run, {})[metric] = math.nan if value is None else value
+        return by_run
+
+    by_run = connection.fold(LAST_VALUES_OF, (json.dumps(list(runs)),), take)
+    metrics = json.dumps(list(set().union(*by_run.values())))
+    names = dict(connection.fold(SHOWN_NAMES, (metrics,), list))
+    # Most runs have the same metrics as others, so their order is found once.
+    orders: dict[tuple[int, ...], list[tuple[str, int]]] = {}
     found: dict[int, dict[str, float]] = {}
-    # Sorted here, because sorting in SQLite takes as long as reading them.
-    values = connection.fold(LAST_VALUES_OF, (json.dumps(list(runs)),), list)
-    for run, name, value in sorted(values, key=_by_run_and_name):
-        found.setdefault(run, {})[name] = math.nan if value is None else value
+    for run, values in by_run.items():
+        held = tuple(values)
+        order = orders.get(held)
+        if order is None:
+            order = orders[held] = sorted((names[metric], metric) for metric in held if metric in names)
+        if order:
+            found[run] = {name: values[metric] for name, metric in order}
     return found
 
 

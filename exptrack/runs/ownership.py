@@ -8,19 +8,22 @@ dead once the lease has lapsed, whatever became of the process that started it (
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.presence import has_living_child
 from exptrack.database.row_sums import hash_row
-from exptrack.metrics.journal_reader import has_living_family
-from exptrack.metrics.store import unseal_series
+from exptrack.metrics.series_seals import unseal_series
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.runs.events import record_event
 from exptrack.runs.lease import has_lapsed
 from exptrack.runs.row_sums import add_to_run, changing_run, reopening_run
 from exptrack.times import utc_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 _OWNERS = """
 SELECT o.run, o.host_id, o.boot_id, o.pid, o.pid_started, o.lease_s, r.heartbeat_at
@@ -76,9 +79,12 @@ def is_dead(
     contrary.
     """
     alive = is_alive(owner)
-    gone = declared_dead(owner) if alive is None else not alive
+    if not (declared_dead(owner) if alive is None else not alive):
+        return False
+    from exptrack.metrics.journal_reader import has_living_family
+
     # The journal may have been deleted and written again since the fork; the archive file was not.
-    return gone and not has_living_family(connection.place, owner) and not has_living_child(connection, owner)
+    return not has_living_family(connection.place, owner) and not has_living_child(connection, owner)
 
 
 def reopen(connection: Connection, run: int, after: str, *, lease_s: float | None = None, **facts: Any) -> None:

@@ -10,8 +10,8 @@ Invariants:
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
 
+from exptrack.config.store import CONFIG_KIND, VALUES_KIND
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import (
     ADD_TO_RUN,
@@ -23,6 +23,11 @@ from exptrack.database.row_sums import (
     sum_rows,
     wrap_sum,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 ADD_TO_TRIAL = "UPDATE trial SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 ADD_TO_STUDY = "UPDATE study SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
@@ -95,14 +100,15 @@ GROUP_ATTRIBUTES_SUMMED = "SELECT key, type, num, text, set_at FROM run_group_at
 GROUP_ATTRIBUTE_SUMMED = f"{GROUP_ATTRIBUTES_SUMMED} AND key = ?"
 
 SEAL = Rows(SEAL_KIND, SEAL_SUMMED)
-_RUN, _OWNER = Rows("run", FACTS_SUMMED), Rows("run_owner", OWNER_SUMMED)
+RUN_KIND, OWNER_KIND, ENVIRONMENT_KIND, TAG_KIND = "run", "run_owner", "run_environment", "run_tag"
+_RUN, _OWNER = Rows(RUN_KIND, FACTS_SUMMED), Rows(OWNER_KIND, OWNER_SUMMED)
 OF_RUN = (
     _RUN,
-    Rows("run_environment", ENVIRONMENT_SUMMED),
-    Rows("run_config", CONFIG_SUMMED),
-    Rows("config_value", LEAVES_SUMMED, together=True),
+    Rows(ENVIRONMENT_KIND, ENVIRONMENT_SUMMED),
+    Rows(CONFIG_KIND, CONFIG_SUMMED),
+    Rows(VALUES_KIND, LEAVES_SUMMED, together=True),
     _OWNER,
-    Rows("run_tag", TAGS_SUMMED),
+    Rows(TAG_KIND, TAGS_SUMMED),
     Rows("note", NOTES_SUMMED),
     Rows("event", EVENTS_SUMMED),
     Rows("run_input", INPUTS_SUMMED),
@@ -144,11 +150,6 @@ def add_to_run(connection: Connection, run: int, change: int) -> None:
     connection.execute(ADD_TO_RUN, (wrap_sum(change), run))
 
 
-def sum_new_run(connection: Connection, run: int) -> int:
-    """Return the sum of the facts, environment and config of a run that was only just inserted."""
-    return sum(sum_rows(connection, rows, (run,)) for rows in OF_RUN[:4])
-
-
 def sum_config(connection: Connection, run: int) -> int:
     """Return the sum of a run's config and its sources."""
     return sum(sum_rows(connection, rows, (run,)) for rows in _CONFIG)
@@ -171,7 +172,7 @@ def reopening_run(connection: Connection, run: int) -> AbstractContextManager[No
 
 def removing_tag(connection: Connection, run: int, tag: str) -> AbstractContextManager[None]:
     """Remove a tag in the block."""
-    return changing_rows(connection, ADD_TO_RUN, run, (Rows("run_tag", TAG_SUMMED),), (run, tag))
+    return changing_rows(connection, ADD_TO_RUN, run, (Rows(TAG_KIND, TAG_SUMMED),), (run, tag))
 
 
 def sum_artifact(connection: Connection, run: int, artifact: int) -> int:

@@ -7,14 +7,16 @@ notes and attributes may change, so they are not part of it. The sum of the run'
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Container, Mapping
 
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import SEAL_KIND, Rows, encode_rows, hash_row, sum_rows, wrap_sum
-from exptrack.metrics.store import PointsChecksum, seal_series
+from exptrack.digests import sha256
+from exptrack.metrics.series_seals import seal_series
+from exptrack.metrics.store import PointsChecksum
 from exptrack.records import RunStatus
 from exptrack.runs.row_sums import OF_RUN, SEAL, SEAL_SUMMED
+from exptrack.runs.store import WrittenRun
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, started_at, ended_at, duration_ms, config_hash,
@@ -57,20 +59,26 @@ def reseal_run(connection: Connection, run: int, names: Container[str] | None = 
     save_run_checksum(connection, run)
 
 
-def save_run_checksum(connection: Connection, run: int) -> None:
-    """Save the checksum of a run whose series are sealed already. Call inside a transaction."""
-    checksum = checksum_run(connection, run)
-    change = hash_row(SEAL_KIND, (checksum,)) - sum_rows(connection, SEAL, (run,))
+def save_run_checksum(connection: Connection, run: int, written: WrittenRun | None = None) -> None:
+    """Save the checksum of a run whose series are sealed already. Call inside a transaction.
+
+    `written` is what was written of a run that began in the same transaction. It has no seal yet.
+    """
+    checksum = checksum_run(connection, run, written)
+    before = sum_rows(connection, SEAL, (run,)) if written is None else 0
+    change = hash_row(SEAL_KIND, (checksum,)) - before
     connection.execute(SEAL_RUN, (checksum, wrap_sum(change), run))
 
 
-def checksum_run(connection: Connection, run: int) -> str:
+def checksum_run(connection: Connection, run: int, written: WrittenRun | None = None) -> str:
     """Return the SHA-256 (hex) over a run's facts, environment, config and series, each list as a line.
 
-    Points are covered through the checksums of their series.
+    Points are covered through the checksums of their series. What was just `written` is not read back.
     """
-    digest = hashlib.sha256()
+    digest = sha256()
+    known = {} if written is None else written.lines
     for rows in SEALED:
-        for line in encode_rows(connection, rows, (run,)):
-            digest.update(line + b"\n")
+        line = known.get(rows.kind)
+        for one in encode_rows(connection, rows, (run,)) if line is None else (line,):
+            digest.update(one + b"\n")
     return digest.hexdigest()

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import PurePath
-from typing import Any, NamedTuple
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
-from exptrack.config.exp_config import ExpConfig
+from exptrack.config.exp_config import ExpConfig, family_of_leaves
 from exptrack.config.store import (
+    CONFIG_KIND,
+    VALUES_KIND,
     RowIds,
+    WrittenConfig,
     delete_config,
     insert_config,
     read_exp_config,
@@ -24,24 +25,33 @@ from exptrack.config.store import (
 )
 from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
-from exptrack.database.row_sums import hash_row
+from exptrack.database.row_sums import hash_encoded, hash_row
 from exptrack.errors import ExternalIdError, InvalidValueError
+from exptrack.hashed_lists import encode_list
 from exptrack.known_secrets import mask_secrets
-from exptrack.plain import is_mapping, read_elements, read_items, read_path
+from exptrack.named_tuples import NamedTuple
+from exptrack.plain import is_mapping, is_path, read_elements, read_items, read_path
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.identity import compute_fingerprint
 from exptrack.runs.row_sums import (
+    ENVIRONMENT_KIND,
+    RUN_KIND,
+    TAG_KIND,
     add_to_run,
     begin_group_sum,
     changing_group,
     changing_origin,
     changing_run,
     sum_config,
-    sum_new_run,
 )
 from exptrack.times import utc_text
 from exptrack.validation import check_name, check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 INSERT_RUN = """
 INSERT INTO run
@@ -73,6 +83,7 @@ SAVE_ORIGIN = """
 UPDATE run SET parent_run_id = coalesce(?, parent_run_id), external_id = coalesce(?, external_id) WHERE id = ?
 """
 SAVE_IDENTITY = "UPDATE run SET config_hash = ?, family = ?, fingerprint = ? WHERE id = ?"
+NOT_DELETED = None  # `deleted_at` of a new run
 
 
 # Rows
@@ -98,65 +109,84 @@ class NewRun(NamedTuple):
     external_id: str | None = None
 
 
-def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds | None = None) -> int:
-    """Write everything a run begins with, and the event. Return its row id. Call inside a transaction."""
+class WrittenRun(NamedTuple):
+    """The row id of a run, and the encoded lists of its environment and config, which its seal covers too."""
+
+    row_id: int
+    environment: bytes
+    config: WrittenConfig
+
+    @property
+    def lines(self) -> dict[str, bytes]:
+        """The lists by the kinds of their rows."""
+        return {
+            ENVIRONMENT_KIND: self.environment,
+            CONFIG_KIND: self.config.config,
+            VALUES_KIND: self.config.values,
+        }
+
+
+def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds | None = None) -> WrittenRun:
+    """Write everything a run begins with, and the event. Call inside a transaction."""
     code, environment = new.code, new.environment
     began = utc_text(new.started_at)
     ended = None if new.ended_at is None else utc_text(new.ended_at)
     if new.external_id is not None:
         _require_free(connection, new.external_id)
-    run = connection.execute(
-        INSERT_RUN,
-        (
-            run_id,
-            new.status,
-            new.reason,
-            new.traceback,
-            new.name,
-            new.group,
-            new.parent,
-            new.external_id,
-            began,
-            ended,
-            ended or began,
-            new.duration_ms,
-            new.config.hash(),
-            new.config.family(),
-            compute_fingerprint(new.config, code.digest, new.data),
-            environment.host,
-            code.commit,
-            code.dirty,
-        ),
-    ).lastrowid
-    assert run is not None
-    connection.execute(
-        INSERT_ENVIRONMENT,
-        (
-            run,
-            environment.python,
-            environment.platform,
-            json.dumps(environment.command),
-            code.script,
-            code.branch,
-            code.remote,
-            code.digest,
-            json.dumps(environment.system),
-            json.dumps(environment.variables),
-            encode_canonical(new.data),
-        ),
+    leaves = new.config.leaves()
+    facts_of_run = (
+        run_id,
+        new.status,
+        new.reason,
+        new.traceback,
+        new.name,
+        new.group,
+        new.parent,
+        new.external_id,
+        began,
+        ended,
+        ended or began,
+        new.duration_ms,
+        new.config.hash(),
+        family_of_leaves(leaves),
+        compute_fingerprint(new.config, code.digest, new.data),
+        environment.host,
+        code.commit,
+        None if code.dirty is None else int(code.dirty),
     )
+    run = connection.execute(INSERT_RUN, facts_of_run).lastrowid
+    assert run is not None
+    facts_of_environment = (
+        environment.python,
+        environment.platform,
+        json.dumps(environment.command),
+        code.script,
+        code.branch,
+        code.remote,
+        code.digest,
+        json.dumps(environment.system),
+        json.dumps(environment.variables),
+        encode_canonical(new.data),
+    )
+    connection.execute(INSERT_ENVIRONMENT, (run, *facts_of_environment))
     if new.group is not None:
         begin_group(connection, new.group, began)
-    insert_config(connection, run, new.config, row_ids)
-    rows = sum_new_run(connection, run)
-    for tag in new.tags:
-        connection.execute(INSERT_TAG, (run, tag, began))
-        rows += hash_row("run_tag", (tag, began))
+    # The sums of the rows as they are written, which saves reading them back.
+    rows = hash_row(RUN_KIND, (run, *facts_of_run, NOT_DELETED))
+    written = WrittenRun(
+        run,
+        encode_list((ENVIRONMENT_KIND, *facts_of_environment)),
+        insert_config(connection, run, new.config, row_ids, leaves),
+    )
+    rows += hash_encoded(written.environment) + written.config.sum
+    if new.tags:
+        connection.execute_many(INSERT_TAG, [(run, tag, began) for tag in new.tags])
+        rows += sum(hash_row(TAG_KIND, (tag, began)) for tag in new.tags)
     facts: dict[str, Any] = {"name": new.name, "tags": new.tags, "config_hash": new.config.hash()}
     if code.problem is not None:
         facts["code_problem"] = code.problem
     record_event(connection, run, "start", facts, at=began, rows=rows, late=False)
-    return run
+    return written
 
 
 def begin_group(connection: Connection, name: str, at: str) -> None:
@@ -177,12 +207,12 @@ def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
     before = sum_config(connection, run)
     sources = read_source_ids(connection, run)
     delete_config(connection, run)
-    insert_config(connection, run, config)
+    after = insert_config(connection, run, config).sum
     remove_unused_sources(connection, sources)
     declared = connection.one(DECLARED, (run,))
     digest, data = ("", {}) if declared is None else (declared[0], json.loads(declared[1]))
     identity = (config.hash(), config.family(), compute_fingerprint(config, digest, data))
-    add_to_run(connection, run, sum_config(connection, run) - before)
+    add_to_run(connection, run, after - before)
     with changing_run(connection, run):
         connection.execute(SAVE_IDENTITY, (*identity, run))
 
@@ -266,7 +296,7 @@ def check_data(data: object) -> dict[str, str]:
 
 
 def _read_reference(reference: object) -> object:
-    return read_path(reference, "data reference") if isinstance(reference, PurePath) else reference
+    return read_path(reference, "data reference") if is_path(reference) else reference
 
 
 def check_note(text: object) -> str:

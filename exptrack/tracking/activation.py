@@ -11,11 +11,15 @@ Invariants:
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import NamedTuple
 
 from exptrack.errors import RunNotFoundError
+from exptrack.named_tuples import NamedTuple
 from exptrack.records import RunStatus
-from exptrack.tracking.heartbeat import LIVE, LiveRun
+from exptrack.tracking.heartbeat import LIVE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from exptrack.tracking.heartbeat import LiveRun
 
 RUN_VARIABLE = "EXPTRACK_RUN"  # the run of `exptrack run`, in the environment of what it runs
 

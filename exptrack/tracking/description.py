@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
 
 from exptrack.config.tree import ConfigValue
 from exptrack.database.connection import Connection, Row, in_section
@@ -22,16 +21,6 @@ from exptrack.known_secrets import mask_secrets
 from exptrack.listed import listed
 from exptrack.plain import short_repr
 from exptrack.records import Event, Note
-from exptrack.runs.attributes import (
-    StoredValue,
-    check_attribute_key,
-    check_attributes,
-    encode_attribute,
-    read_attributes,
-    remove_attribute,
-    save_attributes,
-)
-from exptrack.runs.changes import add_tags, remove_tags, require_changeable, require_present
 from exptrack.runs.events import check_facts, read_events, record_event, time_of_event
 from exptrack.runs.lookup import read_notes
 from exptrack.runs.row_sums import changing_run
@@ -46,6 +35,13 @@ from exptrack.runs.store import (
 from exptrack.shown import show_as_html
 from exptrack.times import moment, read_time, utc_text
 from exptrack.validation import check_name, check_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+    from exptrack.runs.attributes import StoredValue
+
 
 NAMES = "SELECT name, group_name FROM run WHERE id = ?"
 RENAME = "UPDATE run SET name = ? WHERE id = ?"
@@ -93,7 +89,7 @@ class Description(FixedAttributes):
     def _read_names(self) -> tuple[str | None, str | None]:
         row = self._connection.one(NAMES, (self._run,))
         if row is None:
-            raise RunNotFoundError(self.run_id, str(self._connection.path))
+            raise RunNotFoundError(self.run_id, self._connection.file)
         return row["name"], row["group_name"]
 
     def rename(self, name: str | None) -> None:
@@ -145,24 +141,34 @@ class Description(FixedAttributes):
         Raises:
             InvalidTypeError, InvalidValueError: the key is no name, or the value cannot be stored.
         """
+        from exptrack.runs.attributes import encode_attribute
+
         self._store_attributes(dict([encode_attribute(key, value)]))
 
     def set_attributes(self, values: Mapping[str, Any]) -> None:
         """Set several attributes, all or none, as `set_attribute` does. Commits."""
+        from exptrack.runs.attributes import check_attributes
+
         self._store_attributes(check_attributes(values))
 
     @in_section
     def _store_attributes(self, values: Mapping[str, StoredValue]) -> None:
+        from exptrack.runs.attributes import save_attributes
+
         with self._connection.transaction():
             self._require_changeable()
             save_attributes(self._connection, self._run, values, utc_text())
 
     def delete_attribute(self, key: str) -> None:
         """Delete an attribute. A key that the run does not have is ignored. Commits."""
+        from exptrack.runs.attributes import check_attribute_key
+
         self._delete_attribute(check_attribute_key(key))
 
     @in_section
     def _delete_attribute(self, key: str) -> None:
+        from exptrack.runs.attributes import remove_attribute
+
         with self._connection.transaction():
             self._require_changeable()
             remove_attribute(self._connection, self._run, key, utc_text())
@@ -170,6 +176,8 @@ class Description(FixedAttributes):
     @property
     def attributes(self) -> dict[str, ConfigValue]:
         """The attributes by key, read now, as a copy."""
+        from exptrack.runs.attributes import read_attributes
+
         return read_attributes(self._connection, self._run)
 
     # Tags, notes and events
@@ -180,6 +188,8 @@ class Description(FixedAttributes):
 
     @in_section
     def _store_tags(self, checked: list[str]) -> None:
+        from exptrack.runs.changes import add_tags
+
         with self._connection.transaction():
             self._require_changeable()
             add_tags(self._connection, self._run, checked)
@@ -190,6 +200,8 @@ class Description(FixedAttributes):
 
     @in_section
     def _delete_tags(self, checked: list[str]) -> None:
+        from exptrack.runs.changes import remove_tags
+
         with self._connection.transaction():
             self._require_changeable()
             remove_tags(self._connection, self._run, checked)
@@ -264,9 +276,13 @@ class Description(FixedAttributes):
         return None if row["deleted_at"] is None else moment(row["deleted_at"])
 
     def _require_present(self) -> Row:
+        from exptrack.runs.changes import require_present
+
         return require_present(self._connection, self._run, self.run_id)
 
     def _require_changeable(self) -> None:
+        from exptrack.runs.changes import require_changeable
+
         require_changeable(self._connection, self._run, self.run_id)
 
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 import sys
 import threading
 from types import FrameType
-from typing import NoReturn
 
 from exptrack.capture.redaction import escape_surrogates
 from exptrack.plain import plain, short_repr
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 # Programs end with 128 and the number of the signal that stopped them: SIGINT and SIGTERM.
 STOPPED = {130: "interrupted from the keyboard", 143: "terminated by SIGTERM"}

@@ -11,8 +11,6 @@ Invariants:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, in_section
@@ -25,6 +23,7 @@ from exptrack.runs.seal import save_run_checksum
 from exptrack.runs.store import replace_config
 from exptrack.validation import check_flag
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from exptrack.config.growth import Addition
 
@@ -89,7 +88,7 @@ class GrowingConfig(FixedAttributes):
         with connection.transaction():
             row = connection.one(STATE, (run,))
             if row is None:
-                raise RunNotFoundError(self.run_id, str(connection.path))
+                raise RunNotFoundError(self.run_id, connection.file)
             if row["deleted_at"] is not None:
                 raise RunTrashedError(self.run_id)
             status = row["status"]

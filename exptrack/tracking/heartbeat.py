@@ -8,41 +8,47 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
-from typing import Protocol
 
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError, warn
-from exptrack.metrics.writer import LeftByParent
+from exptrack.metrics.writer_users import LeftByParent
 from exptrack.records import RunStatus
 from exptrack.threads import Worker
 from exptrack.tracking.ending import describe_exit, find_ending_error, find_exit, find_stop, has_failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Protocol
+
 
 HEARTBEAT_S = 30.0
 NEVER_ENDED = "the script ended without complete() or fail(); start the run in a 'with' block"
 
 
-class LiveRun(Protocol):
-    """A run that is live in this process, as the heartbeat and the interpreter's exit see it."""
+if TYPE_CHECKING:
 
-    run_id: str
-    _completes_at_exit: bool
-    _connection: Connection
-    _began: float
-    _left: LeftByParent | None
+    class LiveRun(Protocol):
+        """A run that is live in this process, as the heartbeat and the interpreter's exit see it."""
 
-    @property
-    def _live(self) -> bool: ...
-    @property
-    def status(self) -> RunStatus: ...
-    def beat(self) -> None: ...
-    def _end_as_wanted(self) -> bool: ...
-    def _inherit(self) -> bool: ...
-    def _has_heirs(self) -> bool: ...
-    def _hand_over(self) -> None: ...
-    def interrupt(self, reason: str) -> None: ...
-    def complete(self) -> None: ...
-    def fail(self, reason: str | BaseException) -> None: ...
+        run_id: str
+        _completes_at_exit: bool
+        _connection: Connection
+        _began: float
+        _left: LeftByParent | None
+
+        @property
+        def _live(self) -> bool: ...
+        @property
+        def status(self) -> RunStatus: ...
+        def beat(self) -> None: ...
+        def _end_as_wanted(self) -> bool: ...
+        def _inherit(self) -> bool: ...
+        def _has_heirs(self) -> bool: ...
+        def _hand_over(self) -> None: ...
+        def interrupt(self, reason: str) -> None: ...
+        def complete(self) -> None: ...
+        def fail(self, reason: str | BaseException) -> None: ...
 
 
 LIVE: set[LiveRun] = set()

@@ -19,12 +19,10 @@ import os
 from abc import abstractmethod
 from functools import partial
 from time import monotonic
-from typing import Any
 
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import RunFinishedError, RunNotFoundError
 from exptrack.metrics.log import MetricLog
-from exptrack.metrics.recovery import recover
 from exptrack.metrics.writer import drain_own
 from exptrack.process import is_alive
 from exptrack.records import RunStatus
@@ -33,6 +31,11 @@ from exptrack.runs.lease import renew_lease
 from exptrack.runs.ownership import DIED, name_owner, reopen
 from exptrack.runs.seal import reseal_run
 from exptrack.tracking.heartbeat import LIVE, announce
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 LOOK_S = 0.5  # how often a child that logs by commits looks whether its parent lives
 STATE = "SELECT status, reason FROM run WHERE id = ? AND run_id = ?"
@@ -71,6 +74,8 @@ class Inheritance(MetricLog):
 
     @in_section
     def _become_owner(self, parent: int, *, is_covered: bool) -> None:
+        from exptrack.metrics.recovery import recover
+
         connection = self._connection
         # What the parent logged last comes first: automatic steps go on from there.
         recover(connection, partial(reseal_run, connection))
@@ -99,6 +104,8 @@ class Inheritance(MetricLog):
         """Store what children without SQLite logged that have ended. Commits if there is anything."""
         writer = self._writer
         if writer is not None and writer.journal.family.has_forked:
+            from exptrack.metrics.recovery import recover
+
             recover(self._connection, partial(reseal_run, self._connection))
 
     # Where a process leaves its run

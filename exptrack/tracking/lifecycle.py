@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias
 
 from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment, hide_arguments
@@ -25,8 +24,7 @@ from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError, RunBusyError, RunNotFoundError
-from exptrack.metrics.recovery import recover
-from exptrack.metrics.writer import hold_journal
+from exptrack.metrics.journal_users import hold_journal
 from exptrack.plain import short_repr
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import RunStatus
@@ -55,8 +53,13 @@ from exptrack.tracking.ending import watch_exits
 from exptrack.tracking.run import BEAT, RUN_STATE, Run
 from exptrack.validation import check_choice, check_flag, check_step
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from exptrack.tracking.kept_code import Files
+    from typing import Concatenate, ParamSpec, TypeAlias
+
+    from exptrack.tracking.kept_code import KeptFiles
+
+    _P = ParamSpec("_P")
 
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
@@ -73,7 +76,6 @@ ON_ERROR = ("raise", "warn")
 KEEP_CODE_VARIABLE = "EXPTRACK_KEEP_CODE"
 LONG_AGO_MS = 1000  # a run that began earlier is heard of at once, not at its first heartbeat
 
-_P = ParamSpec("_P")
 _Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
 
 
@@ -214,7 +216,7 @@ def _begin_run(
     new: NewRun,
     began_s: float,
     trial: int | None,
-    files: Files | None,
+    files: KeptFiles | None,
     kind: type[Run],
 ) -> Run:
     before_ms = int((steady_s() - began_s) * 1000)
@@ -230,7 +232,7 @@ def _begin_lease(
     new: NewRun,
     lease_s: float,
     trial: int | None,
-    files: Files | None,
+    files: KeptFiles | None,
     kind: type[Run],
 ) -> Run:
     before_ms = max(0, (datetime.now(UTC) - new.started_at) // MILLISECOND)
@@ -246,13 +248,13 @@ def _insert(
     trial: int | None,
     before_ms: int,
     lease_s: float | None,
-    files: Files | None,
+    files: KeptFiles | None,
     kind: type[Run],
 ) -> Run:
     """Write the rows of a run that began `before_ms` milliseconds ago, and its code. Commits."""
 
     def insert() -> int:
-        run = insert_run(connection, run_id, new)
+        run = insert_run(connection, run_id, new).row_id
         begin_ownership(connection, run, lease_s)
         if before_ms >= LONG_AGO_MS or lease_s is not None:
             with changing_run(connection, run):
@@ -285,7 +287,7 @@ def keeps_code() -> bool:
     raise InvalidValueError(f"{KEEP_CODE_VARIABLE} is yes or no, not {short_repr(said)}; set one of them")
 
 
-def _collect_code(new: NewRun) -> Files | None:
+def _collect_code(new: NewRun) -> KeptFiles | None:
     from exptrack.tracking.kept_code import collect_code
 
     return collect_code(new.code)
@@ -447,7 +449,7 @@ def open_run(connection: Connection, run: int, kind: type[Run] = Run) -> Run:
     """Return a handle that does not own its run: the run has ended, or another process writes it."""
     row = connection.one(RUN_STATE, (run,))
     if row is None:
-        raise RunNotFoundError(str(run), str(connection.path))
+        raise RunNotFoundError(str(run), connection.file)
     return kind(connection, run, row["run_id"], moment(row["started_at"]), read_exp_config(connection, run))
 
 
@@ -458,6 +460,7 @@ def recover_journals(
 
     `declared_dead` is asked about each process that cannot be seen from here.
     """
+    from exptrack.metrics.recovery import recover
 
     return recover(connection, partial(reseal_run, connection), declared_dead)
 

@@ -11,13 +11,15 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection
 from exptrack.plain import reading
 from exptrack.validation import check_name, check_step, check_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.media import Encoded
     from exptrack.tracking.mixed_log import Logging

@@ -21,7 +21,8 @@ from exptrack.database.connection import Connection, in_section
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ConflictError, ExptrackError, ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
-from exptrack.metrics.store import NewPoints, append_points, begin_series, save_blocks_and_levels
+from exptrack.metrics.series_seals import save_blocks_and_levels
+from exptrack.metrics.store import NewPoints, append_points, begin_series
 from exptrack.plain import is_text, iter_any, short_repr
 from exptrack.records import FOLDER_TYPE, RunStatus
 from exptrack.runs.attributes import save_attributes
@@ -29,7 +30,7 @@ from exptrack.runs.events import record_event
 from exptrack.runs.identity import derive_run_id, make_run_id
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.seal import save_run_checksum, seal_run
-from exptrack.runs.store import INSERT_TAG, insert_note, insert_run, record_end
+from exptrack.runs.store import INSERT_TAG, WrittenRun, insert_note, insert_run, record_end
 from exptrack.times import EPOCH, MILLISECOND, utc_text
 from exptrack.tracking.recorded_run import CheckedArtifact, CheckedRecord, RecordedRun, check_record
 from exptrack.validation import check_choice, check_name
@@ -178,7 +179,7 @@ class _Batch:
         run_ids = self._draw_run_ids(known)
         # New for each batch: another process may delete sources that no config uses in between.
         row_ids = RowIds(self._connection)
-        runs: list[tuple[int, CheckedRecord]] = []
+        runs: list[tuple[WrittenRun, CheckedRecord]] = []
         begun: set[str] = set()
         # Where another process began such a run since the record was added, that is the parent.
         moved = {self._ids[external_id]: run_id for external_id, run_id in known.items()}
@@ -195,9 +196,9 @@ class _Batch:
                 )
             parent = record.new.parent
             new = record.new if parent is None else record.new._replace(parent=moved.get(parent, parent))
-            run = insert_run(self._connection, run_id, new, row_ids)
-            self._write_happenings(run, run_id, record, stored)
-            runs.append((run, record))
+            written = insert_run(self._connection, run_id, new, row_ids)
+            self._write_happenings(written.row_id, run_id, record, stored)
+            runs.append((written, record))
         self._write_points(runs)
         return run_ids
 
@@ -258,10 +259,12 @@ class _Batch:
         if record.attributes:
             save_attributes(connection, run, record.attributes, end)
 
-    def _write_points(self, runs: list[tuple[int, CheckedRecord]]) -> None:
+    def _write_points(self, runs: list[tuple[WrittenRun, CheckedRecord]]) -> None:
         connection = self._connection
         series = [
-            (run, name, one.new.status is RunStatus.COMPLETED) for run, one in runs for name in one.metrics
+            (written.row_id, name, one.new.status is RunStatus.COMPLETED)
+            for written, one in runs
+            for name in one.metrics
         ]
         begun = begin_series(connection, series, self._metrics)
         points = (columns for _run, one in runs for columns in one.metrics.values())
@@ -271,11 +274,11 @@ class _Batch:
         # The checksum of points that did not come by rising steps is computed by reading them in key order.
         unsealed = {one.run for one in begun if one.checksum is None}
         save_blocks_and_levels(connection, (one for one in begun if one.run not in unsealed))
-        for run, one in runs:
-            if run in unsealed:
-                seal_run(connection, run, completed=one.new.status is RunStatus.COMPLETED)
+        for written, one in runs:
+            if written.row_id in unsealed:
+                seal_run(connection, written.row_id, completed=one.new.status is RunStatus.COMPLETED)
             else:
-                save_run_checksum(connection, run)
+                save_run_checksum(connection, written.row_id, written)
 
 
 def _write_tag(connection: Connection, run: int, tag: str, at: str, *, late: bool) -> None:

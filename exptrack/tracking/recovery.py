@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from exptrack.database.connection import Connection
@@ -23,7 +23,6 @@ from exptrack.errors import (
     warn,
 )
 from exptrack.metrics.journal_file import list_journals, unlistable
-from exptrack.metrics.waiting import STORED_BY_RECOVER, list_waiting_journals
 from exptrack.process import ProcessIdentity
 from exptrack.records import JournalReport, Waiting
 from exptrack.runs.ownership import find_dead_runs
@@ -48,11 +47,14 @@ def begin(connection: Connection) -> None:
         return
     _begun.add(connection)
     if connection.mode == "rw":
-        settle(connection, opening=True)
+        # All of it in one section: a statement in this thread would open one more SQLite connection.
+        _attempt(
+            connection, lambda: connection.section(partial(_settle_if_due, connection), within_s=PATIENCE_S)
+        )
     try:
         _warn_of(list_waiting(connection))
     except ArchiveError as error:
-        warn(f"whether anything waits beside {connection.path} is unknown: {error}")
+        warn(f"whether anything waits beside {connection.file} is unknown: {error}")
 
 
 def settle(connection: Connection, *, opening: bool = False) -> None:
@@ -61,22 +63,36 @@ def settle(connection: Connection, *, opening: bool = False) -> None:
     Runs whose process died become interrupted. Their points are stored first; while `opening`, also those of
     runs that have ended. Commits if there are any.
     """
+
+    def work() -> None:
+        if find_dead_runs(connection) or (opening and _has_journals(connection)):
+            connection.section(lambda: _settle(connection), within_s=PATIENCE_S)
+
+    _attempt(connection, work)
+
+
+def _attempt(connection: Connection, work: Callable[[], None]) -> None:
+    """Settle by `work`, unless that has just failed; if it fails now, say so once."""
     if time.monotonic() < _failed_at.get(connection, 0) + PAUSE_S and connection in _failed_at:
         return
     try:
-        if find_dead_runs(connection) or (opening and _has_journals(connection)):
-            connection.section(lambda: _settle(connection), within_s=PATIENCE_S)
+        work()
     except (ArchiveClosedError, ForkUnsafeError):
         raise
     except ArchiveError as error:
         if connection not in _failed_at:
             warn(
-                f"{connection.path} is read as it is: {_left_by_the_dead(connection)} cannot be stored now,"
+                f"{connection.file} is read as it is: {_left_by_the_dead(connection)} cannot be stored now,"
                 f" because {_reason(error)}; later calls try again"
             )
         _failed_at[connection] = time.monotonic()
     else:
         _failed_at.pop(connection, None)
+
+
+def _settle_if_due(connection: Connection) -> None:
+    if find_dead_runs(connection) or _has_journals(connection):
+        _settle(connection)
 
 
 def _settle(connection: Connection) -> None:
@@ -89,17 +105,19 @@ def _settle(connection: Connection) -> None:
 
 def _has_journals(connection: Connection) -> bool:
     try:
-        return bool(list_journals(connection.place))
+        return bool(list_journals(connection.home))
     except PermissionError:
         return False  # a folder that may be entered but not listed
     except OSError as error:
-        raise unlistable(connection.place, error) from error
+        raise unlistable(connection.home, error) from error
 
 
 def _left_by_the_dead(connection: Connection) -> str:
     """Name the journals of dead processes that wait, of which no further warning is needed then."""
     try:
-        left = [one for one in list_waiting_journals(connection) if one.advice == STORED_BY_RECOVER]
+        from exptrack.metrics.waiting import STORED_BY_RECOVER
+
+        left = [one for one in _list_waiting_journals(connection) if one.advice == STORED_BY_RECOVER]
     except ArchiveError:
         left = []
     _told.update(one.path for one in left)
@@ -164,7 +182,15 @@ def store_named(
 def list_waiting(connection: Connection) -> list[Waiting]:
     """List what waits beside the archive: journals, and a WAL that this connection cannot copy into it."""
     wal = find_waiting_wal(connection)
-    return [*list_waiting_journals(connection), *([] if wal is None else [wal])]
+    return [*_list_waiting_journals(connection), *([] if wal is None else [wal])]
+
+
+def _list_waiting_journals(connection: Connection) -> list[Waiting]:
+    if not _has_journals(connection):
+        return []  # as where a run starts: what reads journals is not imported for that
+    from exptrack.metrics.waiting import list_waiting_journals
+
+    return list_waiting_journals(connection)
 
 
 def _warn_of(found: Iterable[Waiting]) -> None:

@@ -29,7 +29,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, overload
 
 from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
@@ -46,7 +45,7 @@ from exptrack.errors import (
 )
 from exptrack.listed import listed
 from exptrack.metrics.store import read_curve, read_last
-from exptrack.metrics.writer import drain_all, drain_own
+from exptrack.metrics.writer import drain_all, drain_own, is_kept
 from exptrack.process import pages_folder
 from exptrack.records import ArtifactUse, MetricPoint, RunStatus
 from exptrack.runs.lease import renew_lease
@@ -67,7 +66,10 @@ from exptrack.tracking.inheritance import Inheritance
 from exptrack.tracking.media_log import MediaLog
 from exptrack.validation import check_name, check_status, check_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, overload
+
     from exptrack.artifacts.lineage import UsedArtifact
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.capture.system_metrics import SystemSampler
@@ -252,12 +254,14 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             self._require_present()
         return found
 
-    @overload
-    def series(self, name: str, *, start: int | None = None, stop: int | None = None) -> Series: ...
-    @overload
-    def series(
-        self, name: str, *, start: int | None = None, stop: int | None = None, buckets: int
-    ) -> Buckets: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def series(self, name: str, *, start: int | None = None, stop: int | None = None) -> Series: ...
+        @overload
+        def series(
+            self, name: str, *, start: int | None = None, stop: int | None = None, buckets: int
+        ) -> Buckets: ...
 
     def series(
         self, name: str, *, start: int | None = None, stop: int | None = None, buckets: int | None = None
@@ -339,7 +343,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             return None
         from exptrack.open_pages import find_page
 
-        page = find_page(str(self._connection.path))
+        page = find_page(self._connection.file)
         return None if page is None else f"{page.origin}/run/{self.run_id}"
 
     # State and end
@@ -368,7 +372,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
     def _state(self) -> Row:
         row = self._connection.one(RUN_STATE, (self._run,))
         if row is None:
-            raise RunNotFoundError(self.run_id, str(self._connection.path))
+            raise RunNotFoundError(self.run_id, self._connection.file)
         return row
 
     @in_section
@@ -447,21 +451,16 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
     def _end_whole(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         """Store what is logged, end the run and forget that it is live; all of it or nothing."""
         self._store_journals_of_children()
-        was_last = self._return_journal()
         try:
-            self._write_end(status, reason, traceback)
+            was_last = self._return_journal(partial(self._write_end, status, reason, traceback))
         except (RunFinishedError, RunNotFoundError):
             self._pid = 0
             LIVE.discard(self)
             raise
-        except BaseException:
-            if was_last:
-                self._take_journal()
-            raise
         self._wanted_end = None
         self._pid = 0
         LIVE.discard(self)
-        if was_last and not self._connection.come_to_rest():
+        if was_last and (is_kept(self._connection) or not self._connection.come_to_rest()):
             # The last live run: from now on the main file alone holds everything, however the process ends.
             self._connection.checkpoint_if_free()
 
@@ -549,7 +548,7 @@ def unpickle_run(connection: Connection, run_id: str, kind: type[Run] = Run) -> 
     """Return a handle on a run in another process."""
     row = connection.one(RUN_BY_ID, (run_id,))
     if row is None:
-        raise RunNotFoundError(run_id, str(connection.path))
+        raise RunNotFoundError(run_id, connection.file)
     config = read_exp_config(connection, row["id"]).interpolate(lazily=True)
     return kind(connection, row["id"], run_id, moment(row["started_at"]), config)
 

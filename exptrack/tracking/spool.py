@@ -23,12 +23,12 @@ from exptrack.database.frozen import wal_bytes
 from exptrack.database.opening import open_connection
 from exptrack.database.rest import remove_at_rest
 from exptrack.database.spooled_file import (
-    NAME,
     NOTE_ENDING,
     OpenNote,
     adopt_file,
     find_work_folder,
     forget,
+    is_spooled_name,
     read_note,
     remove_work,
 )
@@ -75,7 +75,7 @@ def list_spooled(folder: str | os.PathLike[str]) -> list[SpooledArchive]:
         ) from error
     files = {name for name in names if name.endswith(".db")}
     noted = {name.removesuffix(NOTE_ENDING) for name in names if name.endswith(NOTE_ENDING)}
-    noted = {name for name in noted if NAME.fullmatch(name)}
+    noted = {name for name in noted if is_spooled_name(name)}
     logging = {name.partition(".db.")[0] + ".db" for name in names if name.endswith(SUFFIX)}
     return [_look_at(spool / name, name in logging) for name in sorted(files | noted)]
 
@@ -162,7 +162,7 @@ def settle_spool(folder: str | os.PathLike[str]) -> list[str]:
     spool = Path(os.path.abspath(folder))
     for found in list_spooled(spool):
         place = Path(found.place)
-        if found.state != LEFT or not NAME.fullmatch(place.name):
+        if found.state != LEFT or not is_spooled_name(place.name):
             continue
         if found.path:
             if _settle_file(place, Path(found.path)):
@@ -221,7 +221,7 @@ def _settle_local(work_folder: Path, spool: Path) -> list[str]:
     for note_path in sorted(work_folder.glob(f"*.db{NOTE_ENDING}")):
         note = read_note(note_path)
         path = Path(str(note_path).removesuffix(NOTE_ENDING))
-        if note is None or note.spool != str(spool) or not NAME.fullmatch(path.name):
+        if note is None or note.spool != str(spool) or not is_spooled_name(path.name):
             continue
         if is_alive(note.process) is False:
             if note.is_at_rest or not path.exists():
@@ -248,6 +248,6 @@ def remove_merged(
     left: list[str] = []
     for file in files:
         place = Path(file.place)
-        is_removed = bool(NAME.fullmatch(place.name)) and remove_at_rest(place, is_stored)
+        is_removed = is_spooled_name(place.name) and remove_at_rest(place, is_stored)
         (removed if is_removed else left).append(file.place)
     return removed, left

@@ -1,4 +1,4 @@
-"""Runs are compared side by side, two at a time, and each with the run before it."""
+"""Runs are compared side by side, and each with the run before it."""
 
 from __future__ import annotations
 
@@ -88,26 +88,6 @@ def test_what_two_runs_differ_in_is_what_their_diff_says(archive: Archive) -> No
     a, b = finished(archive, {"x": 1, "y": {"z": "a"}}), finished(archive, {"x": 2, "w": True})
     compared = {one.key: one.values for one in archive.compare([a, b]).config}
     assert compared == {one.key: (one.a, one.b) for one in archive.diff_runs(a, b).config}
-
-
-# Two runs
-
-
-def test_two_runs_differ_in_config_and_metrics(archive: Archive) -> None:
-    with archive.start_run({"lr": 0.1, "only_a": 1, "n": 1}) as a:
-        a.log({"acc": 0.5})
-    with archive.start_run({"lr": 0.2, "only_b": None, "n": 1.0}) as b:
-        b.log({"acc": 0.7})
-        b.log({"acc": 0.6})
-    diff = archive.diff_runs(a.run_id, b.run_id)
-    assert [(d.key, d.change, d.a, d.b) for d in diff.config] == [
-        ("lr", "changed", 0.1, 0.2),
-        ("n", "changed", 1, 1.0),
-        ("only_a", "removed", 1, None),
-        ("only_b", "added", None, None),
-    ]
-    (acc,) = diff.metrics
-    assert (acc.last_a, acc.last_b, acc.max_b) == (0.5, 0.6, 0.7)
 
 
 # With the run before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import random
 import re
 import shutil
@@ -10,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,12 +23,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import exptrack
-from exptrack import Archive, ArchiveCorruptError, ConflictError, InvalidValueError, Run, RunNotFoundError
+from exptrack import (
+    Archive,
+    ArchiveCorruptError,
+    ConflictError,
+    InvalidValueError,
+    Run,
+    RunNotFoundError,
+    helper_threads,
+)
 from exptrack.artifacts import blobs, chunks, lineage, retention
 from exptrack.artifacts import store as artifacts
 from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.chunks import BLOCK_BYTES
 from exptrack.artifacts.registration import Registration
+from exptrack.helper_threads import Helper
 from tests.changes import altering, changing, trace
 from tests.effort import tries
 
@@ -87,7 +98,140 @@ def test_what_another_cutter_stored_is_used_and_its_own_chunks_are_not_left(
     assert is_exactly_what_is_needed(archive)
 
 
+@pytest.fixture
+def late_cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let cuts wait until all is hashed, and later ones until the intake has asked; the sizes of cut blocks."""
+    cut, streams, sizes = chunks.Cutter.feed, list[chunks.PackedStream](), list[int]()
+    begin, take, verdicts = chunks.PackedStream.__init__, Intake._take_stored, list[bool]()
+    helpers: dict[str, Helper] = {}
+
+    class KnownHelper(Helper):
+        def __init__(self, name: str) -> None:
+            super().__init__(name)
+            helpers[name] = self
+
+    def note(stream: chunks.PackedStream, *args: Any) -> None:
+        begin(stream, *args)
+        streams.append(stream)
+        verdicts.clear()
+        sizes.clear()
+
+    def ask(intake: Intake, *args: Any) -> bool:
+        verdicts.append(take(intake, *args))
+        return verdicts[-1]
+
+    def must_wait() -> bool:
+        if not streams[-1].is_hashed_ahead:
+            return True
+        if not sizes:
+            return False
+        return not verdicts or (verdicts[-1] and not helpers["exptrack-cutter"]._leaves_out)
+
+    def feed(cutter: chunks.Cutter, block: bytes) -> list[chunks.Piece]:
+        while must_wait():
+            time.sleep(0.001)
+        sizes.append(len(block))
+        return cut(cutter, block)
+
+    for name in ("AHEAD_BYTES", "AHEAD_OF_KNOWN_BYTES"):
+        monkeypatch.setattr(chunks, name, 2 * len(BIG))
+    monkeypatch.setattr(chunks, "PACKED_AHEAD_BYTES", 0)
+    monkeypatch.setattr(helper_threads, "Helper", KnownHelper)
+    monkeypatch.setattr(chunks.PackedStream, "__init__", note)
+    monkeypatch.setattr(chunks.Cutter, "feed", feed)
+    monkeypatch.setattr(Intake, "_take_stored", ask)
+    return sizes
+
+
+def blocks_of(data: bytes) -> Iterator[bytes]:
+    for begin in range(0, len(data), BLOCK_BYTES):
+        yield data[begin : begin + BLOCK_BYTES]
+
+
+def test_a_content_that_is_stored_is_hashed_and_not_cut_to_its_end(
+    archive: Archive, run: Run, late_cuts: list[int]
+) -> None:
+    run.artifacts.register_data("w", BIG)
+    before, all_of_it = stored(archive), sum(late_cuts)
+    assert all_of_it == len(BIG)
+    for content in (BIG, io.BytesIO(BIG), blocks_of(BIG)):
+        late_cuts.clear()
+        run.artifacts.register_data("again", content)
+        assert sum(late_cuts) < all_of_it / 2
+    assert run.artifacts.get_blob("again") == BIG
+    assert stored(archive) == before
+    assert is_exactly_what_is_needed(archive)
+
+
+def test_a_stored_content_that_goes_while_it_is_taken_is_stored_again(
+    archive: Archive, run: Run, late_cuts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.artifacts.register_data("w", BIG)
+    take = Intake._take_stored_once
+
+    def remove_before(intake: Intake, *args: Any) -> bool:
+        if late_cuts:
+            late_cuts.clear()
+            run.artifacts.remove("w")
+        return take(intake, *args)
+
+    monkeypatch.setattr(Intake, "_take_stored_once", remove_before)
+    run.artifacts.register_data("again", BIG)
+    assert run.artifacts.get_blob("again") == BIG
+    assert is_exactly_what_is_needed(archive)
+
+
+def test_a_stored_content_that_is_taken_stays_until_it_has_its_new_name(
+    archive: Archive, run: Run, late_cuts: list[int]
+) -> None:
+    run.artifacts.register_data("w", BIG)
+    late_cuts.clear()
+    with Intake(archive._connection) as intake:
+        taken = intake.put(BIG)
+        assert sum(late_cuts) < len(BIG) / 2
+        run.artifacts.remove("w")
+        archive.gc_artifacts()
+        said = Registration("again", "data")
+        intake.attach(lambda: run.artifacts._insert(said, "{}", taken))
+    assert run.artifacts.get_blob("again") == BIG
+    with Intake(archive._connection) as intake:
+        intake.put(BIG)
+        run.artifacts.remove("again")
+    assert stored(archive) == (0, 0, 0, 0)
+
+
 # Transactions
+
+
+def wal_bytes(archive: Archive) -> int:
+    return Path(f"{archive.path}-wal").stat().st_size
+
+
+def test_the_wal_of_a_large_content_is_left_to_the_next_transaction_of_another_kind(
+    archive: Archive, run: Run
+) -> None:
+    run.flush()
+    run.artifacts.register_data("w", BIG)
+    assert wal_bytes(archive) > len(BIG)
+    run.add_tag("next")
+    run.add_tag("starts the WAL afresh")
+    assert wal_bytes(archive) < len(BIG) / 2
+
+
+def test_the_wal_has_a_limit_within_one_large_content(
+    archive: Archive, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "WAL_BYTES", 5_000_000)
+    most = 0
+
+    def looking() -> Iterator[bytes]:
+        nonlocal most
+        for _ in range(5):
+            yield from blocks_of(random.randbytes(len(BIG)))
+            most = max(most, wal_bytes(archive))
+
+    run.artifacts.register_data("w", looking())
+    assert 0 < most < 2 * len(BIG)
 
 
 def commits_of(archive: Archive, content: object) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import threading
 import tracemalloc
 from array import array
 from collections.abc import Iterator
@@ -16,14 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exptrack import InvalidTypeError
+from exptrack.artifacts import chunks
 from exptrack.artifacts.chunks import (
     BLOCK_BYTES,
     LEAST_BYTES,
     MAX_CHUNK_BYTES,
     MAX_STORED_BYTES,
     WIDTHS,
-    CutStream,
     Cutter,
+    PackedStream,
     Packer,
     Piece,
     Unpacker,
@@ -94,11 +96,55 @@ def test_an_insertion_changes_the_pieces_around_it_only() -> None:
 @pytest.mark.parametrize("size", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 2 * BLOCK_BYTES])
 def test_a_stream_ends_with_its_size_and_its_hash(size: int) -> None:
     data = (SEEDED * 3)[:size]
-    stream = CutStream(data)
-    pieces = [piece for some in stream for piece in some]
-    assert b"".join(piece.data for piece in pieces) == data
+    stream = PackedStream(data, lambda _: True)
+    assert b"".join(piece.data for piece, _ in stream) == data
     assert stream.size_bytes == size
     assert stream.hash == f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+@pytest.mark.parametrize("size", [LEAST_BYTES - 1, LEAST_BYTES, 400_000, 3 * BLOCK_BYTES, 30_000_000])
+def test_a_stream_is_cut_and_packed_as_if_one_thread_did_it(size: int) -> None:
+    data = np.random.default_rng(2).normal(size=size // 4 + 1).astype("<f4").tobytes()[:size]
+    packer, known = Packer(), {piece.sha256 for piece in cut(data)[::3]}
+    expected = [(piece, None if piece.sha256 in known else packer.pack(piece.data)) for piece in cut(data)]
+    assert list(PackedStream(io.BytesIO(data), known.__contains__)) == expected
+
+
+def test_a_source_is_read_and_hashed_no_further_ahead_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "AHEAD_OF_KNOWN_BYTES", 3 * BLOCK_BYTES)
+    monkeypatch.setattr(chunks, "PACKED_AHEAD_BYTES", 0)
+    read, taken = 0, 0
+
+    def blocks() -> Iterator[bytes]:
+        nonlocal read
+        for _ in range(12):
+            assert read - taken <= 4 * BLOCK_BYTES + MAX_CHUNK_BYTES
+            read += BLOCK_BYTES
+            yield SEEDED[:BLOCK_BYTES]
+
+    for piece, _ in PackedStream(blocks(), lambda _: True):
+        taken += len(piece.data)
+    assert read == taken == 12 * BLOCK_BYTES
+
+
+def test_an_error_of_the_source_ends_the_threads_of_a_stream() -> None:
+    def blocks() -> Iterator[bytes]:
+        yield from [SEEDED] * 3
+        raise OSError("gone")
+
+    before = threading.active_count()
+    with pytest.raises(OSError, match="gone"):
+        list(PackedStream(blocks(), lambda _: False))
+    assert threading.active_count() == before
+
+
+def test_a_stream_that_is_left_early_ends_its_threads() -> None:
+    before = threading.active_count()
+    stream = iter(PackedStream(SEEDED * 5, lambda _: False))
+    next(stream)
+    assert threading.active_count() == before + 3
+    stream.close()
+    assert threading.active_count() == before
 
 
 # Packing

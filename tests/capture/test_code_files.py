@@ -11,7 +11,7 @@ import pytest
 
 from exptrack import Archive
 from exptrack.capture import code as capture
-from exptrack.capture import code_files
+from exptrack.capture import code_files, git_content
 from exptrack.capture.code import capture_code
 from exptrack.capture.code_files import CodeFiles, read_code_files
 from exptrack.capture.git_content import read_path_of_part, split_patch
@@ -209,7 +209,7 @@ def test_an_unexpected_error_is_told_and_stops_nothing(
     def fail(*_args: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(code_files, "read_tree_content", fail)
+    monkeypatch.setattr(git_content, "read_tree_content", fail)
     assert collect(repository) == CodeFiles(b"", {}, (), "RuntimeError: broken")
 
 

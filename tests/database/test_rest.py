@@ -22,7 +22,7 @@ from exptrack import (
 )
 from exptrack.database import filesystem, spooled_file
 from exptrack.database.rest import remove_at_rest
-from exptrack.database.spooled_file import NAME, find_work_folder, read_note
+from exptrack.database.spooled_file import find_work_folder, is_spooled_name, read_note
 
 ROLLBACK, WAL = b"\1\1", b"\2\2"
 
@@ -60,7 +60,7 @@ def mode_of(path: str | Path) -> bytes:
 
 def test_it_is_whole_while_no_run_is_open(spool: Path) -> None:
     with local_archive(spool) as archive:
-        assert NAME.fullmatch(Path(archive.path).name)
+        assert is_spooled_name(Path(archive.path).name)
         with archive.start_run(name="first") as first:
             first.log({"loss": 0.5})
             second = archive.start_run(name="second")

@@ -23,6 +23,7 @@ archive = exptrack.Archive("lab.db")
 for number in range(5):
     with archive.start_run(name=str(number)) as run:
         run.log({"x": 1.0})
+        run.flush()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -26,10 +26,10 @@ SIZES = (0, 1_000, 100_000, 700_000)
 
 # What a call imports when it is first made: an import that fails or is interrupted is not ours.
 LATE = """
-    exptrack.analysis.comparison exptrack.artifacts.lineage exptrack.artifacts.listing
-    exptrack.tracking.recording exptrack.tracking.recorded_run
+    exptrack.analysis.comparison exptrack.analysis.difference exptrack.artifacts.lineage
+    exptrack.artifacts.listing exptrack.tracking.recording exptrack.tracking.recorded_run
     exptrack.artifacts.restore exptrack.artifacts.retention exptrack.artifacts.store exptrack.query.details
-    exptrack.query.ranking exptrack.query.run_query exptrack.query.views
+    exptrack.query.ranking exptrack.query.run_lists exptrack.query.run_query exptrack.query.views
     exptrack.config.composition exptrack.portable.verification exptrack.open_pages exptrack.runs.notes
     psutil pyfastcdc sqlite_utils zstandard
 """.split()

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import exptrack
 from exptrack import Archive, Sampler
 from exptrack.artifacts import blobs
-from exptrack.metrics import levels, store
+from exptrack.metrics import levels, series_seals
 from tests.portable.seals import seal_in_place
 
 WORDS = "to be or not to be, that is the question\n" * 40
@@ -75,7 +75,7 @@ def build(path: Path) -> None:
         archive.save_page_view("curves", "/charts?metrics=loss")
         archive.delete_page_view("curves")
         with (
-            patch.object(store, "LEVEL_POINTS", 1000),
+            patch.object(series_seals, "LEVEL_POINTS", 1000),
             patch.object(levels, "LEVEL_POINTS", 1000),
             archive.start_run(name="long") as long,
         ):

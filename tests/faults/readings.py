@@ -156,7 +156,8 @@ def _read_artifact(archive: Archive, run_id: str, name: str, version: int) -> An
             with store.open(name, version, file=file.path) as stream:
                 files.append((file, hashlib.sha256(stream.read()).hexdigest()))
     table = store.get_table(name, version) if name == "rows" else None
-    return used, hashlib.sha256(data).hexdigest(), files, table
+    # Description and aliases may change, so only verify tells of them. `show_run` returns them, too.
+    return used._replace(description=None, aliases=()), hashlib.sha256(data).hexdigest(), files, table
 
 
 def _read_study(archive: Archive) -> Any:

@@ -29,7 +29,12 @@ def require_free(archive: Archive) -> None:
 
 
 def sweep(archive: Archive, call: Callable[[int], object], step: int = 1) -> int:
-    """Interrupt `call` at every `step`-th place; return how often."""
+    """Interrupt `call` at every `step`-th place; return how often.
+
+    The archive is open in this thread before. An interrupt at the very moment of opening leaves a connection to
+    the collector, which closes it; newer Pythons warn of that.
+    """
+    archive.list_runs()
     for turn in count():
         if not interrupt_at(turn * step, lambda number=turn: call(number)):  # type: ignore[misc]
             return turn

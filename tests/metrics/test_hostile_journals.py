@@ -26,7 +26,6 @@ from exptrack.metrics.journal_file import (
     list_journals,
 )
 from exptrack.metrics.journal_reader import Damage, read_header, read_points
-from exptrack.metrics.writer import read_archive_identity
 from exptrack.process import ProcessIdentity, current_process
 from tests.metrics.points import killed
 from tests.warm_python import run_code
@@ -62,7 +61,7 @@ MAKERS: dict[str, Callable[[Path], object]] = {
 
 def of_archive(path: Path) -> Header:
     with Archive(path.with_name("lab.db"), mode="ro") as archive:
-        return Header(read_archive_identity(archive._connection), DEAD, 7)
+        return Header(archive._connection.birth, DEAD, 7)
 
 
 @posix

@@ -57,7 +57,7 @@ def test_a_damaged_record_is_told_and_its_neighbours_are_there(
 ) -> None:
     """Every byte of a group of three is damaged in turn: the group is gone as a whole, nothing else is."""
     _, journal = logged
-    whole = journal.path.read_bytes()
+    whole = Path(journal.path).read_bytes()
     copy = tmp_path / "copy.points"
     copy.write_bytes(whole)
     found, damage = left(copy)
@@ -81,13 +81,13 @@ def test_a_kill_while_a_drained_segment_is_emptied_is_no_damage(
         run.log_metric("a", float(step), step)
     assert journal.epoch == 1
     drained = SEGMENT_SLOTS + 10
-    content = bytearray(journal.path.read_bytes())
+    content = bytearray(Path(journal.path).read_bytes())
     content[HEADER_BYTES : HEADER_BYTES + zeros] = bytes(zeros)
     copy = tmp_path / "copy.points"
     copy.write_bytes(content)
     found, damage = left(copy, drained)
     assert not damage, damage.describe()
-    assert found == left(journal.path, drained)[0]
+    assert found == left(Path(journal.path), drained)[0]
     assert found[-1] == ("a", SEGMENT_SLOTS + 99.0)
     run.complete()
 
@@ -96,7 +96,7 @@ def test_each_flipped_bit_changes_nothing_or_is_told(logged: tuple[Run, Journal]
     """All bytes of the points and of the definitions, and some of the zeros after them."""
     _, journal = logged
     copy = tmp_path / "copy.points"
-    copy.write_bytes(journal.path.read_bytes())
+    copy.write_bytes(Path(journal.path).read_bytes())
     end = HEADER_BYTES + SEGMENT_BYTES
     places = [
         *range(HEADER_BYTES, (journal.at + 1) * SLOT),
@@ -119,7 +119,7 @@ def test_a_flipped_bit_of_a_header_is_made_good_by_its_copy(
     """All bytes that a copy of the header uses, and more: the header is read as it was, and so the points."""
     _, journal = logged
     copy = tmp_path / "copy.points"
-    copy.write_bytes(journal.path.read_bytes())
+    copy.write_bytes(Path(journal.path).read_bytes())
     header = read_header(copy)
     assert header is not None
     for number, place in enumerate(place for place in range(2 * PAGE) if place % PAGE < 250):
@@ -136,9 +136,9 @@ def test_a_torn_last_record_is_not_told(logged: tuple[Run, Journal], tmp_path: P
     copy = tmp_path / "copy.points"
     for values in ({"a": 4.0}, {"a": 4.0, "b": 5.0, "c": 6.0}):
         before = journal.at
-        copy.write_bytes(journal.path.read_bytes())
+        copy.write_bytes(Path(journal.path).read_bytes())
         run.log(values)
-        record = journal.path.read_bytes()[before * SLOT : journal.at * SLOT]
+        record = Path(journal.path).read_bytes()[before * SLOT : journal.at * SLOT]
         with open(copy, "r+b", buffering=0) as file:
             file.seek(before * SLOT)
             for size in range(len(record) - 8):
@@ -151,7 +151,7 @@ def test_a_torn_last_record_is_not_told(logged: tuple[Run, Journal], tmp_path: P
 def test_a_lost_end_is_told(logged: tuple[Run, Journal], tmp_path: Path, size: int) -> None:
     _, journal = logged
     copy = tmp_path / "copy.points"
-    copy.write_bytes(journal.path.read_bytes()[:size])
+    copy.write_bytes(Path(journal.path).read_bytes()[:size])
     if read_header(copy) is None:
         assert size < PAGE
         return
@@ -171,7 +171,7 @@ def test_the_definitions_of_other_epochs_name_the_points_of_a_damaged_one(
     for step in range(count):
         run.log_metric("x", float(step), step)
     assert journal.epoch == 1
-    damaged = bytearray(journal.path.read_bytes())
+    damaged = bytearray(Path(journal.path).read_bytes())
     damaged[HEADER_BYTES + 60] ^= 1
     copy = tmp_path / "copy.points"
     copy.write_bytes(damaged)
@@ -193,7 +193,7 @@ def test_an_epoch_that_is_gone_is_told(archive: Archive, quiet: None, tmp_path: 
             run._writer.journal.make_room(SEGMENT_SLOTS, grow=True)
         run.log_metric("x", float(step), step)
         step += 1
-    damaged = bytearray(run._writer.journal.path.read_bytes())
+    damaged = bytearray(Path(run._writer.journal.path).read_bytes())
     begin = HEADER_BYTES + SEGMENT_BYTES
     damaged[begin : begin + SEGMENT_BYTES] = bytes(SEGMENT_BYTES)
     copy = tmp_path / "copy.points"
@@ -212,9 +212,9 @@ def test_what_an_earlier_epoch_left_is_not_taken_again(archive: Archive, quiet: 
         step += 1
     assert isinstance(run._journal, Journal)
     journal = run._journal
-    found, damage = left(journal.path, journal.drained)
+    found, damage = left(Path(journal.path), journal.drained)
     assert [int(value) for _, value in found] == list(range(step - len(found), step))
     assert not damage
     assert len(found) < 2 * SEGMENT_SLOTS
-    assert left(journal.path, journal.address)[0] == []
+    assert left(Path(journal.path), journal.address)[0] == []
     run.complete()

@@ -544,10 +544,14 @@ def test_a_signal_handler_that_logs_loses_nothing(archive: Archive) -> None:
         while not stop.wait(0.001):
             signal.pthread_kill(main_thread, signal.SIGINT)
 
+    # The first call opens the archive for this thread. That takes longer than a signal is away, so the handlers
+    # would open it inside each other without end.
+    run.log_metric("x", 1.0)
+    run.log({"x": 2.0, "y": 2.0})
+    logged = 1
     old = signal.signal(signal.SIGINT, handle)
     disturber = threading.Thread(target=interrupt)
     disturber.start()
-    logged = 0
     try:
         while len(done) < 100:
             for _ in range(20):

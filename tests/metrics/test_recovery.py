@@ -221,7 +221,7 @@ def test_a_journal_that_was_renamed_and_comes_back_is_not_stored_again(tmp_path:
         run.log({"x": 1.0})
         run.flush()
         path = run._writer.journal.path
-        aside = path.with_name("aside")
+        aside = os.path.join(os.path.dirname(path), "aside")
         os.rename(path, aside)
         run.log({"x": 2.0})
         run.complete()

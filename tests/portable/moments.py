@@ -93,7 +93,7 @@ def controlled_time(seed: int) -> Iterator[Clock]:
         patch.object(
             identity, "time", SimpleNamespace(time_ns=lambda: int(clock.now.timestamp() * 1e6) * 1000)
         ),
-        patch.object(identity, "random", SimpleNamespace(SystemRandom=lambda: chance)),
+        patch.object(identity, "os", SimpleNamespace(urandom=chance.randbytes)),
         patch.object(identity, "_last_id_ms", 0),
     ]
     for module in (one for one in _modules() if one is not process):

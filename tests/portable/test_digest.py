@@ -49,7 +49,7 @@ LOCAL = [
 # Another value of the same type; of a text, the next letter, so that times and JSON stay what they are.
 OTHER = """{0} = CASE typeof({0})
     WHEN 'integer' THEN {0} - 1
-    WHEN 'real' THEN {0} + 0.125
+    WHEN 'real' THEN {0} * 1.5 + 0.125
     WHEN 'blob' THEN CAST(x'01' || substr({0}, 2) AS BLOB)
     WHEN 'null' THEN 1
     ELSE substr({0}, 1, length({0}) - 2) || char(unicode(substr({0}, -2, 1)) + 1) || substr({0}, -1) END"""

@@ -43,7 +43,7 @@ def test_a_change_of_any_column_is_reported(
     # Another value of the same type; of a text, the next letter, so that times and JSON stay what they are.
     other = f"""{column} = CASE typeof({column})
         WHEN 'integer' THEN {column} - 1
-        WHEN 'real' THEN {column} + 0.125
+        WHEN 'real' THEN {column} * 1.5 + 0.125
         WHEN 'blob' THEN CAST(x'01' || substr({column}, 2) AS BLOB)
         WHEN 'null' THEN 1
         ELSE substr({column}, 1, length({column}) - 2) || char(unicode(substr({column}, -2, 1)) + 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,7 +101,7 @@ def test_no_answer_is_older_than_the_file(choose: Callable[[int], None], data: s
             condition = data.draw(CONDITIONS, "condition")
             orders = data.draw(ORDERS, "orders")
             for _change in range(5):
-                query = replace(own.runs(), _condition=And((condition,)), _order=tuple(orders))
+                query = own.runs()._ask(condition=And((condition,)), order=tuple(orders))
                 expected = in_order([pair for pair in models.items() if holds(pair[1], condition)], orders)
                 for _again in range(2):
                     assert query.count() == len(expected)

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from exptrack import Archive
 from exptrack.query import selection
+from exptrack.query.asked import Order
 from exptrack.query.conditions import STATISTICS, And, Comparison, Condition, Field, Not, Or
 from exptrack.query.parser import parse_filter, parse_order
-from exptrack.query.selection import Order, Selection
+from exptrack.query.selection import Selection
 from exptrack.runs.ownership import find_dead_runs
 from tests.effort import tries
 
@@ -34,6 +35,7 @@ TIMES = [f"2026-01-0{day} 00:00:00.{part}" for day in (1, 2, 3) for part in ("00
 STATUSES = ["running", "completed", "failed", "interrupted"]
 STUDIES = ["one", "tw'o"]
 TRIAL_STATES = ["waiting", "running", "complete", "pruned", "fail"]
+REFERENCES = ["s3://b/t", "x=1", 'q"x', "ä"]
 TEXT_FIELDS = ["name", "group", "reason", "host", "commit", "parent", "branch", "study"]
 
 
@@ -46,6 +48,7 @@ class Model:
     tag: list[str] = field(default_factory=list)
     note: list[str] = field(default_factory=list)
     artifact: list[str] = field(default_factory=list)
+    data: list[str] = field(default_factory=list)
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -71,6 +74,12 @@ RUNS = st.builds(
     tag=st.lists(st.sampled_from(["a", "b", "A'"]), unique=True),
     note=st.lists(st.sampled_from(["n", "later"]), max_size=2),
     artifact=st.lists(st.sampled_from(["model", "data"]), max_size=2),
+    # The map as it is stored, which another program may have written with other escapes.
+    data=st.builds(
+        json.dumps,
+        st.dictionaries(st.sampled_from(["train", "a=b", "ä"]), st.sampled_from(REFERENCES), max_size=2),
+        ensure_ascii=st.booleans(),
+    ),
     name=st.sampled_from([None, "one", "two"]),
     status=st.sampled_from(STATUSES),
     resumed=st.booleans(),
@@ -126,6 +135,9 @@ def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
             "UPDATE run SET started_at = ?, vcs_commit = ?, vcs_dirty = ?, duration_ms = ? WHERE id = ?",
             (one["started"], one["commit"], one["dirty"], one["duration_ms"], number),
         )
+        connection.execute(
+            "UPDATE run_environment SET data_references = ? WHERE run = ?", (one["data"], number)
+        )
     connection.executemany(
         "INSERT INTO study (uid, name, created_at, settings) VALUES (?, ?, '2026-01-01 00:00:00.000000', '{}')",
         [(name, name) for name in STUDIES],
@@ -160,14 +172,22 @@ def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
     assert len(rows) == len(numbered) == len(wanted)
     for one, row in zip(wanted, rows, strict=True):
         model = Model(flat(one["config"]), one["points"], one["tag"], one["note"], one["artifact"])
+        model.data = [word for key, value in json.loads(one["data"]).items() for word in words_of(key, value)]
         keys = "id name group reason host commit dirty started duration status parent branch".split()
         model.attributes = dict(zip(keys, row, strict=True))
         model.attributes["duration"] /= 1000
+        values = [value for points in one["points"].values() for _step, value in points]
+        model.attributes["has_nan"] = any(map(math.isnan, values))
         tried = [trial for run, *trial in numbers if run == len(models) + 1]
         of_trial = tried[-1] if tried else (None, None, None)
         model.attributes |= dict(zip(("study", "trial.number", "trial.state"), of_trial, strict=True))
         models.append(model)
     return models
+
+
+def words_of(name: str, reference: str) -> list[str]:
+    """What declared data is called: by its name, its reference, its digest (which these have not), or two."""
+    return [name, reference, "", f"{name}={reference}"]
 
 
 def flat(tree: dict[str, Any], before: str = "") -> dict[str, Any]:
@@ -261,7 +281,7 @@ def holds(run: Model, condition: Condition) -> bool:
     kind = condition.field.kind
     if kind == "config":
         return holds_of_config(run, condition)
-    if kind == "fact" and condition.field.name in ("tag", "note", "artifact", "status"):
+    if kind == "fact" and condition.field.name in ("tag", "note", "artifact", "data", "status"):
         words = statuses(run) if condition.field.name == "status" else getattr(run, condition.field.name)
         if condition.operator in ("is null", "exists", "is comparable"):
             return bool(words) is (condition.operator != "is null")
@@ -392,6 +412,14 @@ LEAVES = st.one_of(
     ),
     comparisons_of(attributes("tag", "note", "artifact"), ["like"], st.sampled_from(["%", "A%", "_"])),
     comparisons_of(
+        attributes("data"),
+        ["=", "!=", "in", *VALUELESS],
+        st.sampled_from(
+            ["train", "a=b", "a", "b", "ä", "x", "", *REFERENCES, "train=ä", "a=b=x=1", "ä=s3://b/t"]
+        ),
+    ),
+    comparisons_of(attributes("data"), ["like"], st.sampled_from(["%", "A%", "%=%", '%"x'])),
+    comparisons_of(
         attributes(*TEXT_FIELDS),
         [*ORDERED, "in", *VALUELESS],
         st.sampled_from(["one", "two", "g", "abc", "too hot", "", "zz", *STUDIES]),
@@ -402,7 +430,7 @@ LEAVES = st.one_of(
     comparisons_of(attributes("trial.number"), [*ORDERED, "in", *VALUELESS], st.sampled_from([0, 1, 2, 0.5])),
     comparisons_of(attributes("started"), [*ORDERED, "in", *VALUELESS], st.sampled_from(TIMES)),
     comparisons_of(attributes("duration"), [*ORDERED, "in", *VALUELESS], st.sampled_from([0, 0.5, 60, 1])),
-    comparisons_of(attributes("dirty"), ["=", "!=", "in", *VALUELESS], st.booleans()),
+    comparisons_of(attributes("dirty", "has_nan"), ["=", "!=", "in", *VALUELESS], st.booleans()),
 )
 CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
     LEAVES,

@@ -366,7 +366,7 @@ if os.fork() == 0:
     say("done")
     os._exit(0)
 await_word("forked")
-journal = run._writer.journal.path
+journal = Path(run._writer.journal.path)
 journal.unlink()
 while not journal.exists():  # the parent writes it again, as another file
     run.log({"loss": 0.9})

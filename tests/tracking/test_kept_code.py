@@ -194,3 +194,19 @@ def test_damaged_words_about_the_code_are_an_error(tmp_path: Path) -> None:
             with pytest.raises(ArchiveCorruptError, match="not as exptrack writes it"):
                 read_kept_code(run.artifacts)
             run.artifacts.remove(CODE_NAME)
+
+
+def test_runs_in_a_row_store_the_code_again_once_another_process_has_deleted_it(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        runs = []
+        for number in range(4):
+            if number == 2:
+                archive.delete_run(*runs)
+                assert archive._connection.value("SELECT count(*) FROM blob") == 0
+            with archive.start_run() as run:
+                pass
+            runs.append(run.run_id)
+        first, second = (read_kept_code(archive.artifacts(run_id)) for run_id in runs[2:])
+        assert first is not None
+        assert first == second
+        assert archive.verify().problems == ()

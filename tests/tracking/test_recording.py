@@ -158,7 +158,7 @@ def test_many_runs_of_one_millisecond_have_ids_of_their_own(
 ) -> None:
     # Little chance, so that ids do meet: within a batch, and with those there already.
     drawn = count()
-    monkeypatch.setattr(identity.random.SystemRandom, "getrandbits", lambda _self, _bits: next(drawn) // 3 % 40)
+    monkeypatch.setattr(identity, "_take_bits", lambda _said: next(drawn) // 3 % 40)
     first = archive.record_runs(RecordedRun({}, BEGIN) for _ in range(3))
     second = archive.record_runs(RecordedRun({}, BEGIN) for _ in range(3))
     assert len({*first, *second}) == 6

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from exptrack import Archive, InvalidTypeError, InvalidValueError, Run, RunFinishedError, RunNotFoundError
-from exptrack.metrics.store import lift_seals_of_series
+from exptrack.metrics.series_seals import lift_seals_of_series
 from exptrack.runs.row_sums import reopening_run
 from tests.changes import changing
 

@@ -18,7 +18,7 @@ import pytest
 import exptrack
 from exptrack import Archive, ArchiveIOError, ArchiveNotFoundError, local_archive
 from exptrack.database import filesystem, spooled_file
-from exptrack.database.spooled_file import NAME, find_work_folder, read_note
+from exptrack.database.spooled_file import find_work_folder, is_spooled_name, read_note
 from exptrack.process import current_process
 from exptrack.tracking import heartbeat, spool_copies
 from exptrack.tracking.spool import begin, list_spooled, remove_merged, settle_spool
@@ -488,7 +488,7 @@ def test_only_what_the_target_holds_is_removed(spool: Path, tmp_path: Path) -> N
     assert set(left) == {str(places[1]), str(spool / "mine.db"), str(spool / Path(archive.path).name)}
     assert sorted(asked) == sorted(places)
     assert not places[0].exists()
-    assert all(NAME.fullmatch(path.name) for path in asked)
+    assert all(is_spooled_name(path.name) for path in asked)
 
 
 def test_a_note_names_its_process(spool: Path) -> None:

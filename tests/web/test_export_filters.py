@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from exptrack import Archive, ExptrackError, FilterError
+from exptrack.query.asked import Order
 from exptrack.query.conditions import Condition
-from exptrack.query.selection import Order
 from exptrack.web.encoding import count_units
 from tests.effort import tries
 from tests.query.test_selection import CONDITIONS, ORDERS, RUNS, build, condition_text, field_text, sayable

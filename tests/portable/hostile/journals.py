@@ -12,7 +12,6 @@ from typing import Any
 from exptrack.database.connection import Connection
 from exptrack.metrics.journal import CHECK, DEFINITION, IS_DEFINITION, seed_of
 from exptrack.metrics.journal_file import HEADER_BYTES, HEADER_SLOTS, PAGE, SLOT, Header
-from exptrack.metrics.writer import read_archive_identity
 from exptrack.process import current_process
 from tests.portable.hostile.kinds import LEFT_OUT, TAKEN, kind, patch, program
 
@@ -22,7 +21,7 @@ def journal(
 ) -> Path:
     """Write a journal of these points: run id, step, time, value, by metric."""
     with Connection(path, "immutable") as lab:
-        birth = read_archive_identity(lab)
+        birth = lab.birth
     header = Header(archive or birth, owner or current_process()._replace(pid=999_999, started="1"), 7)
     seed = seed_of(0, 7)
     data = b""

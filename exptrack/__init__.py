@@ -171,9 +171,14 @@ def _end_in_order() -> None:
     Exit hooks run in the order opposite to their registration. So every hook that is registered after
     ``import exptrack`` may still log to the open runs.
     """
-    tracking, database, rest = map(
+    tracking, ending, database, rest = map(
         sys.modules.get,
-        ("exptrack.tracking.heartbeat", "exptrack.database.opened_file", "exptrack.database.rest"),
+        (
+            "exptrack.tracking.heartbeat",
+            "exptrack.tracking.ending",
+            "exptrack.database.opened_file",
+            "exptrack.database.rest",
+        ),
     )
     try:
         if tracking is not None:
@@ -183,6 +188,8 @@ def _end_in_order() -> None:
             database.close_all()
         if rest is not None:
             rest.leave_all()
+        if ending is not None:
+            ending.repeat_interrupt()
 
 
 atexit.register(_end_in_order)

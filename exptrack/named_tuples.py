@@ -33,7 +33,10 @@ else:
             # As `collections.namedtuple` makes it; the names come from the text of a class.
             names = "".join(f"{name}, " for name in home._fields)
             scope = {"_new": tuple.__new__, "__builtins__": {}, "__name__": home.__module__}
-            made = eval(f"lambda _cls, {names}: _new(_cls, ({names}))", scope)
+            # Not from the text alone: after a ctrl-C that nobody handled, that makes the interpreter end by 1
+            # rather than by the signal.
+            code = compile(f"lambda _cls, {names}: _new(_cls, ({names}))", "<named tuple>", "eval")
+            made = eval(code, scope)
             made.__name__, made.__qualname__ = "__new__", f"{home.__qualname__}.__new__"
             made.__doc__ = f"Create new instance of {home.__name__}({names.removesuffix(', ')})"
             made.__defaults__ = tuple(home._field_defaults.values())

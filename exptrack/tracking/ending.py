@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 
 from exptrack.capture.redaction import escape_surrogates
@@ -41,6 +42,20 @@ def find_ending_error() -> BaseException | None:
         return None
     error: BaseException | None = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     return error if error is not None and _left_the_script(error) else None
+
+
+def repeat_interrupt() -> None:
+    """Let the interpreter end by the signal of a ctrl-C that nobody handled, as it was about to.
+
+    It forgets the signal as soon as any text is executed, as the import of a dataclass does, and would then end
+    by 1. Text that raises the same exception reminds it.
+    """
+    error = find_ending_error()
+    trace = None if error is None else error.__traceback__
+    # A console inside a script shows the same exception to the same hook, and goes on.
+    if type(error) is KeyboardInterrupt and trace is not None and trace.tb_frame.f_back is None:
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")
 
 
 def _is_prompt() -> bool:

@@ -53,7 +53,8 @@ def repeat_interrupt() -> None:
     error = find_ending_error()
     trace = None if error is None else error.__traceback__
     # A console inside a script shows the same exception to the same hook, and goes on.
-    if type(error) is KeyboardInterrupt and trace is not None and trace.tb_frame.f_back is None:
+    has_left = bool(_told) or (trace is not None and trace.tb_frame.f_back is None)
+    if type(error) is KeyboardInterrupt and has_left:
         with suppress(KeyboardInterrupt):
             exec("raise KeyboardInterrupt")
 

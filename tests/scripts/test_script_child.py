@@ -61,6 +61,13 @@ ENDS: dict[str, tuple[str, int, str, str | None, tuple[str, object]]] = {
 
 
 @posix
+def test_ctrl_c_ends_by_its_signal_whatever_the_end_of_the_run_executes(lab: ScriptLab) -> None:
+    lab.write("train.py", "import exptrack\nexptrack.start_run(system_metrics=True)\nraise KeyboardInterrupt")
+    assert lab.run("train.py").returncode == -2
+    assert lab.only().summary.status == "interrupted"
+
+
+@posix
 @pytest.mark.parametrize("name", ENDS)
 def test_a_run_ends_as_its_script_ends(name: str, lab: ScriptLab) -> None:
     code, returncode, status, reason, (key, value) = ENDS[name]

@@ -12,16 +12,16 @@ import pytest
 
 HEAD = "import sys, exptrack\nrun = exptrack.start_run()\nrun.log({'loss': 1.0})\n"
 # Text that is executed makes the interpreter forget the signal.
-FORGETS = "import atexit\natexit.register(exec, 'pass')\n"
+FORGETS = "import atexit\natexit.register(exec, 'pass', {})\n"
 INTERRUPTED: dict[str, list[str]] = {
     "script": ["-c", HEAD + "raise KeyboardInterrupt"],
-    "text at the exit": ["-c", FORGETS + HEAD + "raise KeyboardInterrupt"],
+    "text at the exit": ["-c", HEAD + FORGETS + "raise KeyboardInterrupt"],
     "system metrics": [
         "-c",
         HEAD.replace("start_run()", "start_run(system_metrics=True)") + "raise KeyboardInterrupt",
     ],
     "artifact": ["-c", HEAD + "run.artifacts.register_file('python', sys.executable)\nraise KeyboardInterrupt"],
-    "block": ["-c", FORGETS + HEAD + "with run: raise KeyboardInterrupt"],
+    "block": ["-c", HEAD + FORGETS + "with run: raise KeyboardInterrupt"],
     "many points": ["-c", HEAD + "run.log_many('x', None, range(30_000))\nraise KeyboardInterrupt"],
 }
 # What the shell is told where no ctrl-C ended the script.

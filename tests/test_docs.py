@@ -250,6 +250,7 @@ def test_the_commands_of_the_pages_are_commands(line: str, words: list[str]) -> 
 
     from exptrack.cli import main
 
+    main.load()
     command: click.Command = main
     rest = list(words)
     while isinstance(command, click.Group):
@@ -266,6 +267,8 @@ def test_every_command_is_shown_in_a_page_and_named_in_the_changelog() -> None:
     import click
 
     from exptrack.cli import main
+
+    main.load()
 
     def leaves(group: click.Group, before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         for name, command in group.commands.items():

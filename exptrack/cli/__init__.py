@@ -8,28 +8,6 @@ the exit code of the error, never in a traceback. ``--json`` prints JSON for pro
 tables.
 """
 
-# The help lists commands in the order of these imports.
-from exptrack.cli import run as run  # isort: skip
-from exptrack.cli import runs as runs  # isort: skip
-from exptrack.cli import trash as trash  # isort: skip
-from exptrack.cli import metrics as metrics  # isort: skip
-from exptrack.cli import watch as watch  # isort: skip
-from exptrack.cli import compare as compare  # isort: skip
-from exptrack.cli import sweep as sweep  # isort: skip
-from exptrack.cli import artifacts as artifacts  # isort: skip
-from exptrack.cli import reproduce as reproduce  # isort: skip
-from exptrack.cli import config as config  # isort: skip
-from exptrack.cli import sql as sql  # isort: skip
-from exptrack.cli import archive as archive  # isort: skip
-from exptrack.cli import portable as portable  # isort: skip
-from exptrack.cli import salvage as salvage  # isort: skip
-from exptrack.cli import ui as ui  # isort: skip
-from exptrack.cli import tui as tui  # isort: skip
-from exptrack.cli import report as report  # isort: skip
-from exptrack.cli import demo as demo  # isort: skip
-from exptrack.cli import shells as shells  # isort: skip
-
-# From here on `exptrack.cli.main` is the group, not the file of that name.
-from exptrack.cli.main import main  # isort: skip
+from exptrack.cli.main import main
 
 __all__ = ["main"]

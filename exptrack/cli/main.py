@@ -6,7 +6,8 @@ import difflib
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -38,6 +39,29 @@ DAMAGED_EXIT = ArchiveCorruptError.exit_code  # also where a command has gone on
 SPOOL = "EXPTRACK_SPOOL"
 LEAST_LIKENESS = 0.7  # of a word and the command that may be meant
 MOST_OFFERED = 200  # runs, where the shell completes one
+COMPLETION = "_EXPTRACK_COMPLETE"  # set by a shell that asks for completions
+# The file that defines each command; the help lists commands in this order.
+HOMES = {
+    "run": "run",
+    "runs": "ls show best top tag note rename set",
+    "trash": "rm restore trash",
+    "metrics": "history",
+    "watch": "watch",
+    "compare": "compare diff changes groups importance",
+    "sweep": "sweep",
+    "artifacts": "artifacts lineage",
+    "reproduce": "reproduce",
+    "config": "config",
+    "sql": "sql view",
+    "archive": "info recover verify",
+    "portable": "snapshot pack unpack merge extract digest diff-archives",
+    "salvage": "salvage",
+    "ui": "ui",
+    "tui": "tui",
+    "report": "report",
+    "demo": "demo",
+    "shells": "completion",
+}
 # What people type who know other tools, and the command that does it.
 SYNONYMS = {
     **dict.fromkeys(("list", "runs"), "ls"),
@@ -126,8 +150,9 @@ class _Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
-            close = difflib.get_close_matches(name, [*self.commands, *SYNONYMS], n=1, cutoff=LEAST_LIKENESS)
-            meant = [name for name in (SYNONYMS.get(one, one) for one in close) if name in self.commands]
+            known = self.list_commands(ctx)
+            close = difflib.get_close_matches(name, [*known, *SYNONYMS], n=1, cutoff=LEAST_LIKENESS)
+            meant = [name for name in (SYNONYMS.get(one, one) for one in close) if name in known]
             advice = ADVICE.get(name) if ctx.parent is None else None
             if meant and advice is None:
                 advice = f"did you mean {meant[0]!r}?"
@@ -140,13 +165,28 @@ _Group.group_class = _Group  # also of the groups in it
 
 
 class _Commands(_Group):
-    """Lists commands in the order of their definition, and prints errors as one sentence."""
+    """Imports the file of a command once it is asked for, and prints errors as one sentence."""
+
+    def load(self) -> MutableMapping[str, click.Command]:
+        """Import every command; return them by name, in the order of `HOMES`."""
+        for home in HOMES:
+            import_module(f"exptrack.cli.{home}")
+        return self.commands
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return [name for names in HOMES.values() for name in names.split()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = SYNONYMS.get(cmd_name, cmd_name)
+        for home, names in HOMES.items():
+            if name in names.split():
+                import_module(f"exptrack.cli.{home}")
+        return super().get_command(ctx, cmd_name)
 
     def main(self, *args: Any, **options: Any) -> Any:
         prepare_streams()
+        if COMPLETION in os.environ:
+            self.load()  # among the rest, what answers a shell
         try:
             with ended_by_sigterm():
                 return super().main(*args, **options)

@@ -20,7 +20,7 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from exptrack.cli.main import main
+from exptrack.cli.main import COMPLETION, main
 
 MENU = "37"  # COMP_TYPE where each TAB puts the next completion into the line: it must be bare
 LEAST_HELP = 10  # characters
@@ -140,4 +140,4 @@ def completion(shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None, "click knows these shells"
-    click.echo(kind(main, {}, "exptrack", "_EXPTRACK_COMPLETE").source())
+    click.echo(kind(main, {}, "exptrack", COMPLETION).source())

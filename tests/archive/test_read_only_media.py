@@ -111,7 +111,7 @@ def medium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_every_command_is_tried() -> None:
     tried = {*READING, *WRITING, *ELSEWHERE}
-    for name, command in main.commands.items():
+    for name, command in main.load().items():
         leaves = command.commands if isinstance(command, click.Group) and name not in ELSEWHERE else [""]
         for leaf in leaves:
             assert any(f"{one} ".startswith(f"{name} {leaf}".strip() + " ") for one in tried), (name, leaf)

@@ -15,8 +15,10 @@ import pytest
 import exptrack
 from exptrack import Archive
 from exptrack.cli import main
+from exptrack.cli.main import HOMES
 from tests.cli.calls import HOSTILE, call, ids, shell
 
+main.load()
 WITHOUT_JSON = {"completion", "run", "tui"}  # a script prints what it prints
 
 
@@ -29,6 +31,18 @@ def every_command(group: click.Group = main, before: str = "") -> Iterator[tuple
 
 
 COMMANDS = dict(every_command())
+
+
+def test_each_command_is_where_the_table_of_files_says_and_no_other_file_is_imported() -> None:
+    assert list(main.load()) == main.list_commands(click.Context(main))
+    for home, names in HOMES.items():
+        for name in names.split():
+            assert getattr(main.commands[name].callback, "__module__", "") == f"exptrack.cli.{home}"
+    code = "import sys; from exptrack.cli import main; main(['config', '-h'], standalone_mode=False)"
+    code += "; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = {name.removeprefix("exptrack.cli.") for name in done.stdout.split()}
+    assert imported & set(HOMES) == {"config"}
 
 
 @pytest.mark.parametrize(("name", "spoken"), list(COMMANDS.items()), ids=list(COMMANDS))
@@ -183,7 +197,7 @@ def test_ctrl_c_exits_130_without_words(lab: Path, monkeypatch: pytest.MonkeyPat
 def test_words_of_other_tools_mean_a_command_and_are_not_listed(word: str, command: str) -> None:
     meant = call(None, command, "--help").stdout.partition("\n")[2]
     assert call(None, word, "--help").stdout.partition("\n")[2] == meant
-    assert word not in main.commands
+    assert word not in main.list_commands(click.Context(main))
     assert call(None, "sweep", "list", "--help").exit_code == 0, "in groups too"
 
 

@@ -300,7 +300,7 @@ def test_a_word_that_would_be_escaped_is_not_offered_and_its_help_is_escaped(
         ]
 
     command = click.Command("show", params=[click.Argument(["word"], shell_complete=offer)])
-    monkeypatch.setitem(main.commands, "show", command)
+    monkeypatch.setitem(main.load(), "show", command)
     monkeypatch.setenv("EXPTRACK_DB", str(lab))
     shown = answer_of(shell, "exptrack show ", monkeypatch)
     assert all(part.isprintable() for row in shown.split("\n") for part in row.split("\t"))

@@ -13,7 +13,7 @@ import click
 from exptrack.cli.main import F, main
 from exptrack.cli.streams import OutputFailedError
 
-HOOKS = ("argparse", "click", "hydra", "tensorboard", "figures")
+HOOKS = ("argparse", "click", "absl", "fire", "tyro", "hydra", "tensorboard", "figures")
 
 
 def hook_options(command: F) -> F:
@@ -21,6 +21,9 @@ def hook_options(command: F) -> F:
     what = {
         "argparse": "what argparse reads",
         "click": "what click and Typer read",
+        "absl": "the flags of absl",
+        "fire": "what Fire calls functions with",
+        "tyro": "what tyro reads",
         "hydra": "the config of Hydra",
         "tensorboard": "what a SummaryWriter logs",
         "figures": "figures that matplotlib saves",
@@ -60,9 +63,9 @@ def run(
 ) -> None:
     """Run a script as it is, and record it as a run.
 
-    The run gets the options that the script reads by argparse, click, Typer or Hydra, what it logs by a
-    SummaryWriter, the figures it saves, what it prints, its code and its packages. It ends as the script ends:
-    completed, failed with the error, or interrupted.
+    The run gets the options that the script reads by argparse, click, Typer, absl, Fire, tyro or Hydra, what
+    it logs by a SummaryWriter, the figures it saves, what it prints, its code and its packages. It ends as the
+    script ends: completed, failed with the error, or interrupted.
 
     A script that calls exptrack.start_run() gets this run. docs/running.md says more.
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from exptrack.scripts.recorder import FOREIGN, Recorder
+from exptrack.scripts.same_values import is_same
 
 
 def install(module: ModuleType, recorder: Recorder) -> None:
@@ -55,7 +56,7 @@ def _name(value: Any) -> Any:
 def _find_defaults(parser: Any, found: Any, subparsers: Any) -> set[str]:
     """Return the keys whose value is the default of the parser or of the subparser that was chosen."""
     keys: set[str] = {
-        key for key, default in parser._defaults.items() if _is_same(getattr(found, key, None), default)
+        key for key, default in parser._defaults.items() if is_same(getattr(found, key, None), default)
     }
     for action in parser._actions:
         if isinstance(action, subparsers):
@@ -66,15 +67,6 @@ def _find_defaults(parser: Any, found: Any, subparsers: Any) -> set[str]:
             default = action.default
             if isinstance(default, str):
                 default = parser._get_value(action, default)
-            if _is_same(getattr(found, action.dest), default):
+            if is_same(getattr(found, action.dest), default):
                 keys.add(action.dest)
     return keys
-
-
-def _is_same(value: Any, default: Any) -> bool:
-    if value is default:
-        return True
-    try:
-        return type(value) is type(default) and bool(value == default)
-    except Exception:  # of the value's own comparison, as that of an array
-        return False

@@ -14,6 +14,9 @@ COMMAND_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "site"
 HOOKS: dict[str, tuple[tuple[str, ...], str]] = {
     "argparse": (("argparse",), "hook_argparse"),
     "click": (("click.core",), "hook_click"),
+    "absl": (("absl.flags._flagvalues",), "hook_absl"),
+    "fire": (("fire.core",), "hook_fire"),
+    "tyro": (("tyro._cli",), "hook_tyro"),
     "hydra": (("hydra.core.utils",), "hook_hydra"),
     "tensorboard": (("torch.utils.tensorboard.writer", "tensorboardX.writer"), "hook_tensorboard"),
     "figures": (("matplotlib.figure",), "hook_figures"),

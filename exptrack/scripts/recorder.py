@@ -29,7 +29,7 @@ from exptrack.tracking.run import Run
 STRICT_VARIABLE = "EXPTRACK_STRICT"
 FAILED_EVENT = "hook_failed"
 # Libraries that read the process's arguments for themselves, or by another hook.
-FOREIGN = frozenset(["hydra", "_pytest", "unittest", "jsonargparse", "IPython", "exptrack"])
+FOREIGN = frozenset(["hydra", "_pytest", "unittest", "jsonargparse", "IPython", "exptrack", "fire", "tyro"])
 HARMLESS = ("", "none", "true", "false", "null")
 
 

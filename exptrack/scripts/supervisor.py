@@ -89,7 +89,7 @@ def run_command(
 
     `name`, `group`, `tags` and `note` are those of the run. Without `keep_output`, what the command prints is
     not stored. Without `keep_code`, neither are its changed files. `without` names hooks that are left out:
-    argparse, click, hydra, tensorboard, figures.
+    argparse, click, absl, fire, tyro, hydra, tensorboard, figures.
 
     Waits for the command. In the main thread, signals that arrive meanwhile are passed on to it. A process
     that a launcher has given another rank than 0 runs the command and records nothing.

@@ -36,6 +36,8 @@ _NAMES_IN = {
     "portable.salvage_report": "SalvageReport SalvagedRun",
     "portable.verification": "VerifyReport Problem",
     # A run
+    "archive.diagnosis": "diagnose Diagnosis InstalledPackage",
+    "database.folder_checks": "FolderCheck",
     "scripts.supervisor": "run_command CommandReport",
     "tracking.run": "Run",
     "tracking.current": "current_run",
@@ -212,6 +214,9 @@ if TYPE_CHECKING:
     from exptrack.analysis.records import RunDiff as RunDiff
     from exptrack.analysis.records import RunsLeftOut as RunsLeftOut
     from exptrack.archive.archive import Archive as Archive
+    from exptrack.archive.diagnosis import Diagnosis as Diagnosis
+    from exptrack.archive.diagnosis import InstalledPackage as InstalledPackage
+    from exptrack.archive.diagnosis import diagnose as diagnose
     from exptrack.archive.local import local_archive as local_archive
     from exptrack.archive.records import ArchiveInfo as ArchiveInfo
     from exptrack.archive.records import DeleteReport as DeleteReport

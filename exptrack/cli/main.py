@@ -54,6 +54,7 @@ HOMES = {
     "config": "config",
     "sql": "sql view",
     "archive": "info recover verify",
+    "doctor": "doctor",
     "portable": "snapshot pack unpack merge extract digest diff-archives",
     "salvage": "salvage",
     "ui": "ui",

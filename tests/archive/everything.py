@@ -151,6 +151,7 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
         [
             archive.extract(folder / "part.db", [second]),
             exptrack.diff_archives(folder / "packed.db", folder / "part.db"),
+            exptrack.diagnose(folder / "part.db"),
             exptrack.Fork("a", "b"),
             exptrack.ArtifactRef("a", "w", 1, "sha256:"),
             exptrack.DifferingRun("a", ("tags",), 1, 1),

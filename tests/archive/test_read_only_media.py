@@ -66,7 +66,7 @@ WRITING = [
 ELSEWHERE = {
     "config", "completion", "demo", "importance", "sweep run", "sweep resume", "sweep stop", "sweep show",
     "sweep rm",
-    "salvage", "ui", "tui", "reproduce",
+    "doctor", "salvage", "ui", "tui", "reproduce",
 }  # fmt: skip
 
 

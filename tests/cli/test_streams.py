@@ -71,6 +71,7 @@ CALLS = {
     "view": "mine config.a",
     "info": "",
     "recover": "",
+    "doctor": "",
     "verify": "",
     "snapshot": "new",
     "salvage": "lab.db new",

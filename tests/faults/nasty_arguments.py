@@ -305,6 +305,7 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "write_report.archive": lambda lab: lab.archive,
     "write_report.out": lambda lab: lab.work / f"report{os.urandom(4).hex()}.html",
     "local_archive.folder": lambda lab: lab.work / f"spool{os.urandom(4).hex()}",
+    "diagnose.path": lambda lab: lab.path,
     "run_command.words": lambda _lab: ["true"],
     "run_command.path": lambda lab: lab.work / f"ran{os.urandom(4).hex()}.db",
     "load_sweep.path": lambda lab: lab.folder / "sweep.sdn",

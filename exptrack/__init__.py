@@ -252,6 +252,7 @@ if TYPE_CHECKING:
     from exptrack.config.exp_config import merge_configs as merge_configs
     from exptrack.config.reading import ConfigSection as ConfigSection
     from exptrack.config.tree import ConfigValue as ConfigValue
+    from exptrack.database.folder_checks import FolderCheck as FolderCheck
     from exptrack.database.time_limit import TimeLimit as TimeLimit
     from exptrack.errors import AmbiguousHashError as AmbiguousHashError
     from exptrack.errors import AmbiguousRunError as AmbiguousRunError

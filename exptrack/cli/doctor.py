@@ -19,7 +19,7 @@ NOT_FIT = 1
 @json_option
 @click.pass_obj
 def doctor(db: str | None, file: str | None, as_json: bool) -> None:
-    """Show what a report of a fault needs, and try out the folder of the archive.
+    """Show versions and packages, and try out the folder.
 
     It shows versions, packages, and where the archive is. Then it tries out in a folder of its own beside the
     archive whether files can be locked, mapped and synced there. The exit code is 1 if they cannot.

@@ -93,9 +93,10 @@ def _first_page() -> bytes:
 
 @cache
 def _root(leaves: int) -> bytes:
+    lasts = range(FIRST_ROW_ID + CELLS_A_PAGE - 1, FIRST_ROW_ID + (leaves - 1) * CELLS_A_PAGE, CELLS_A_PAGE)
     cells = [
-        (FIRST_LEAF + leaf).to_bytes(4, "big") + _three_bytes(FIRST_ROW_ID + (leaf + 1) * CELLS_A_PAGE - 1)
-        for leaf in range(leaves - 1)
+        leaf.to_bytes(4, "big") + bytes(last)
+        for leaf, last in enumerate(zip(*_three_bytes(lasts), strict=True), FIRST_LEAF)
     ]
     size = len(cells[0])
     begin = PAGE_BYTES - size * len(cells)
@@ -107,15 +108,25 @@ def _root(leaves: int) -> bytes:
 @cache
 def _leaf(number: int) -> bytes:
     """Return a full leaf whose points are not filled in yet."""
+    leaf = bytearray(_leaf_without_row_ids())
+    first = FIRST_ROW_ID + number * CELLS_A_PAGE
+    for place, some in enumerate(_three_bytes(range(first, first + CELLS_A_PAGE)), 1):
+        leaf[CELLS_AT + place :: 8 * CELL_WORDS] = some
+    return bytes(leaf)
+
+
+@cache
+def _leaf_without_row_ids() -> bytes:
     header = struct.pack(">BHHHB", LEAF, 0, CELLS_A_PAGE, CELLS_AT, 0)
     pointers = struct.pack(f">{CELLS_A_PAGE}H", *range(CELLS_AT, PAGE_BYTES, 8 * CELL_WORDS))
-    first = FIRST_ROW_ID + number * CELLS_A_PAGE
-    cells = [
-        (bytes([_PAYLOAD]) + _three_bytes(row_id) + _HEADER).ljust(8 * CELL_WORDS, b"\0")
-        for row_id in range(first, first + CELLS_A_PAGE)
-    ]
-    return (header + pointers).ljust(CELLS_AT, b"\0") + b"".join(cells)
+    cell = (bytes([_PAYLOAD, 0, 0, 0]) + _HEADER).ljust(8 * CELL_WORDS, b"\0")
+    return (header + pointers).ljust(CELLS_AT, b"\0") + cell * CELLS_A_PAGE
 
 
-def _three_bytes(row_id: int) -> bytes:
-    return bytes((0x80 | row_id >> 14, 0x80 | row_id >> 7 & 0x7F, row_id & 0x7F))
+def _three_bytes(row_ids: Sequence[int]) -> tuple[bytes, bytes, bytes]:
+    """Return the first bytes of all row ids, the second, and the third."""
+    return (
+        bytes([0x80 | row_id >> 14 for row_id in row_ids]),
+        bytes([0x80 | row_id >> 7 & 0x7F for row_id in row_ids]),
+        bytes([row_id & 0x7F for row_id in row_ids]),
+    )

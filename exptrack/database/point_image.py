@@ -93,10 +93,9 @@ def _first_page() -> bytes:
 
 @cache
 def _root(leaves: int) -> bytes:
-    lasts = range(FIRST_ROW_ID + CELLS_A_PAGE - 1, FIRST_ROW_ID + (leaves - 1) * CELLS_A_PAGE, CELLS_A_PAGE)
     cells = [
-        leaf.to_bytes(4, "big") + bytes(last)
-        for leaf, last in enumerate(zip(*_three_bytes(lasts), strict=True), FIRST_LEAF)
+        (FIRST_LEAF + leaf).to_bytes(4, "big") + _three_bytes(FIRST_ROW_ID + (leaf + 1) * CELLS_A_PAGE - 1)
+        for leaf in range(leaves - 1)
     ]
     size = len(cells[0])
     begin = PAGE_BYTES - size * len(cells)
@@ -110,8 +109,16 @@ def _leaf(number: int) -> bytes:
     """Return a full leaf whose points are not filled in yet."""
     leaf = bytearray(_leaf_without_row_ids())
     first = FIRST_ROW_ID + number * CELLS_A_PAGE
-    for place, some in enumerate(_three_bytes(range(first, first + CELLS_A_PAGE)), 1):
-        leaf[CELLS_AT + place :: 8 * CELL_WORDS] = some
+    # The three bytes of the row ids, as columns: the third counts to 127, the others change when it begins again.
+    begin = first & 0x7F
+    rest = range(first >> 7, (first + CELLS_A_PAGE - 1 >> 7) + 1)
+    columns = (
+        b"".join(bytes((0x80 | one >> 7,)) * 128 for one in rest),
+        b"".join(bytes((0x80 | one & 0x7F,)) * 128 for one in rest),
+        bytes(range(128)) * len(rest),
+    )
+    for place, column in enumerate(columns, 1):
+        leaf[CELLS_AT + place :: 8 * CELL_WORDS] = column[begin : begin + CELLS_A_PAGE]
     return bytes(leaf)
 
 
@@ -123,10 +130,5 @@ def _leaf_without_row_ids() -> bytes:
     return (header + pointers).ljust(CELLS_AT, b"\0") + cell * CELLS_A_PAGE
 
 
-def _three_bytes(row_ids: Sequence[int]) -> tuple[bytes, bytes, bytes]:
-    """Return the first bytes of all row ids, the second, and the third."""
-    return (
-        bytes([0x80 | row_id >> 14 for row_id in row_ids]),
-        bytes([0x80 | row_id >> 7 & 0x7F for row_id in row_ids]),
-        bytes([row_id & 0x7F for row_id in row_ids]),
-    )
+def _three_bytes(row_id: int) -> bytes:
+    return bytes((0x80 | row_id >> 14, 0x80 | row_id >> 7 & 0x7F, row_id & 0x7F))

@@ -169,15 +169,15 @@ class MetricLog:
         Raises:
             InvalidValueError: two values have one name, or the maps hold themselves or are nested too deep.
         """
+        if type(values) is dict and time is None and len(values) == 1:
+            ((name, value),) = values.items()
+            if type(name) is str and type(value) is float:
+                MetricLog.log_metric(self, name, value, step)  # which takes a third of the time
+                return
         journal = self._journal
         if type(values) is dict and journal.mark and time is None and (step is None or type(step) is int):
             numbers = list(values.values())
-            if len(numbers) == 1 and type(numbers[0]) is float:
-                (name,) = values
-                if type(name) is str:
-                    MetricLog.log_metric(self, name, numbers[0], step)  # which takes a third of the time
-                    return
-            elif set(map(type, numbers)) == _ONLY_FLOATS:
+            if set(map(type, numbers)) == _ONLY_FLOATS:
                 try:
                     with journal.lock:
                         template = self._templates.get(tuple(values))

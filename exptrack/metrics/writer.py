@@ -78,7 +78,7 @@ class _StoredBefore(Exception):
 
 
 class Writer:
-    """Drains one journal: once a second, every 10,000 points, and before each read in this process."""
+    """Drains one journal: once a second, every 20,000 points, and before each read in this process."""
 
     is_apart = False  # whether it may not use SQLite
 

@@ -109,7 +109,7 @@ def _leaf(number: int) -> bytes:
     """Return a full leaf whose points are not filled in yet."""
     leaf = bytearray(_leaf_without_row_ids())
     first = FIRST_ROW_ID + number * CELLS_A_PAGE
-    # The three bytes of the row ids, as columns: the third counts to 127, the others change when it begins again.
+    # The three bytes of the row ids as columns: the third counts to 127, and at its end the others change.
     begin = first & 0x7F
     rest = range(first >> 7, (first + CELLS_A_PAGE - 1 >> 7) + 1)
     columns = (

@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
 
-# The writer thread is woken when this much is queued. What a drain takes apart from its points is dear; a segment
-# and a half are free meanwhile.
+# The writer thread is woken when this much is queued: nearly a segment, as each drain costs a few milliseconds
+# besides its points. Meanwhile the other segment is free.
 BATCH_SLOTS = 20_000
 EPOCHS_AT_ONCE = 4  # drained in one transaction
 EVERYTHING = 2**63 - 1  # an address beyond every point

@@ -111,9 +111,7 @@ def pack_values(values: array[float]) -> array[float]:
     return values
 
 
-def sum_columns(
-    steps: Iterable[int], seqs: Iterable[int] | None, times_ms: Iterable[int], bits: int
-) -> int:
+def sum_columns(steps: Iterable[int], seqs: Iterable[int] | None, times_ms: Iterable[int], bits: int) -> int:
     """Return what points add to the sum of their series, like `sum_points`; `bits` is the sum of their values.
 
     That is the sum of the bits of their doubles as integers, as `sum_words` has it.

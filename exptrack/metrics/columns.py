@@ -26,7 +26,6 @@ class PointWords(NamedTuple):
     values: array[float]
 
 
-
 def pack_points(steps: Iterable[int], times_ms: Iterable[int], values: Iterable[float]) -> PointWords:
     """Pack columns of numbers to words."""
     return PointWords(array("q", steps), array("q", times_ms), pack_values(array("d", values)))

@@ -181,10 +181,14 @@ class MetricLog:
                 try:
                     with journal.lock:
                         template = self._templates.get(tuple(values))
-                        if template is not None and self._write_record(
-                            template, numbers, step, (read_clock(CLOCK) - self._zero) * 1e3
-                        ):
-                            return
+                        if template is not None:
+                            time_ms = (read_clock(CLOCK) - self._zero) * 1e3
+                            if self._write_record(template, numbers, step, time_ms):
+                                return
+                            # Waking the thread that stores points takes less than checking all names again.
+                            room = self._make_room(template.slots)
+                            if room and self._write_record(template, numbers, step, time_ms):
+                                return
                 except (TypeError, struct.error):
                     pass  # _log_slowly refuses it with a message
         self._log_slowly(values, step, time)
@@ -361,6 +365,16 @@ class MetricLog:
             mapped[begin:last] = body
             _put_check(mapped, last, check)
         return True
+
+    def _make_room(self, slots: int) -> bool:
+        """Make room for a record, unless that takes more than a moment or there is something to tell.
+
+        The caller holds the lock. Where this begins an epoch, the series have to be defined in it.
+        """
+        writer = self._writer
+        if writer is None or writer.journal is not self._journal:
+            return False
+        return not writer.journal.resting and writer.lost is None and writer.journal.make_room(slots)
 
     def _template(self, writer: Writer, names: tuple[str, ...], step: int | None) -> RecordTemplate | None:
         """Return the template for these names; None when this epoch has no room for their definitions."""

@@ -41,7 +41,7 @@ from typing import Any
 
 from benchmarks import peers
 from benchmarks.peer_trackers import TRACKERS, runs_to_make
-from benchmarks.timing import argument_parser, headline, print_table, scaled
+from benchmarks.timing import argument_parser, compile_package, headline, print_table, scaled
 
 ROOT = Path(__file__).parent.parent
 MB = 1_000_000
@@ -328,6 +328,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         given.moment = float(given.moment or 0)
         print(json.dumps(TASKS[given.task](titles[0], Path(given.inside), given)))
         return
+    compile_package()
     table: dict[str, Figures] = {}
     problems: list[str] = []
     for title in titles:

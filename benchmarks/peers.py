@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import argument_parser, headline, print_table, quantile, scaled
+from benchmarks.timing import argument_parser, compile_package, headline, print_table, quantile, scaled
 
 Log = Callable[[float, int], object]
 TIMEOUT_S = 600
@@ -235,6 +235,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if given.inside:
         print(json.dumps(log_in_this_process(TRACKERS[titles[0]][0], given.inside, points, seconds)))
         return
+    compile_package()
     rows: list[tuple[object, ...]] = []
     left_out, failed = [], []
     for title in titles:

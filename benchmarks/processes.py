@@ -1,6 +1,6 @@
 """What happens when 16 processes log into one archive at once while another reads it?
 
-    python -m benchmarks.processes [--processes 16] [--points 20000] [--quick]
+    python -m benchmarks.processes [--processes 16] [--points 20000] [--rounds 3] [--quick]
 
 Each process starts a run, logs its points one call each, and completes the run. Counted are errors, lost
 points, the longest wait of a call, and the points a second of all processes, from the first call to the end of
@@ -8,6 +8,8 @@ the last run. The ratio compares with one process that logs as many points in al
 process has an archive of its own in a spool. For each look, the reader opens the archive, lists the runs and
 follows one. Baseline: the same processes write one file with bare ``sqlite3``, a thousand points a transaction.
 If Sacred is installed, the same processes log with it too, each into a folder of its own in one folder of runs.
+That is compared with exptrack in one file, both without a reader, by the median of the ratios within a round.
+At the end of a run exptrack has synced everything to the disk; Sacred syncs nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import importlib.util
 import logging
 import multiprocessing
 import sqlite3
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +26,7 @@ from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.timing import arguments, headline, print_table
+from benchmarks.timing import arguments, compile_package, headline, print_table
 from exptrack import Archive, local_archive
 
 BATCH = 1000
@@ -146,6 +149,23 @@ def rate(outcomes: Sequence[Outcome], points: int) -> float:
     return points / (max(one.ended for one in outcomes) - min(one.began for one in outcomes))
 
 
+def beside_sacred(
+    folder: Path, processes: int, points: int, rounds: int
+) -> list[tuple[list[Outcome], list[Outcome]]]:
+    """What the processes saw in each round, with exptrack and with Sacred in turn; none without Sacred."""
+    if importlib.util.find_spec("sacred") is None:
+        return []
+    found = []
+    for number in range(rounds):
+        path = folder / f"{number}.db"
+        Archive(path).close()
+        ours = at_once(log_points, str(path), processes, points)
+        theirs = at_once(log_with_sacred, str(folder / f"sacred {number}"), processes, points)
+        assert stored_points(path) == processes * points
+        found.append((ours, theirs))
+    return found
+
+
 def stored_points(path: Path) -> int:
     """How many points an archive has; it has to verify clean."""
     with Archive(path) as archive:
@@ -172,7 +192,8 @@ def bare_points(path: Path) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    given = arguments(__doc__, argv, processes=16, points=20_000)
+    given = arguments(__doc__, argv, processes=16, points=20_000, rounds=3)
+    compile_package()
     processes, points = given.processes, given.points
     in_all = processes * points
     context = multiprocessing.get_context("spawn")
@@ -193,9 +214,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             stop.set()
             reader = looking.get()
         lost = in_all - stored_points(lab)
-        sacred = []
-        if importlib.util.find_spec("sacred") is not None:
-            sacred = at_once(log_with_sacred, str(folder / "sacred"), processes, points)
+        rounds = beside_sacred(folder, processes, points, given.rounds)
         apart = at_once(log_points_apart, str(spool), processes, points)
         lost_apart = in_all - sum(stored_points(path) for path in spool.glob("*.db"))
     print(f"{processes} processes, {points:,} points each; longest wait of a call (bare: of a batch)")
@@ -207,10 +226,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         (f"exptrack, {processes} processes", many, lost),
         ("exptrack, the reader beside them", [reader], 0),
         (f"exptrack, {processes} processes, a file each", apart, lost_apart),
-        (f"Sacred, {processes} processes, a folder each", sacred, 0),
+        *[(f"exptrack, {processes} processes, no reader", ours, 0) for ours, _ in rounds],
+        *[(f"Sacred, {processes} processes, a folder each", theirs, 0) for _, theirs in rounds],
     ):
-        if not outcomes:
-            continue
         errors = [outcome.error for outcome in outcomes if outcome.error]
         speed = "" if outcomes == [reader] else rate(outcomes, in_all)
         longest = max(outcome.longest_s for outcome in outcomes) * 1000
@@ -225,8 +243,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         f" (<= 500), {rate(many, in_all) / rate(single, in_all):.2f} x the points/s of one process (>= 0.8;"
         f" bare {rate(bare, in_all) / rate(alone, in_all):.2f})"
     )
-    if sacred:
-        headline(f"{rate(many, in_all) / rate(sacred, in_all):.2f} x the points/s of Sacred (>= 1.5)")
+    if rounds:
+        ratios = [rate(ours, in_all) / rate(theirs, in_all) for ours, theirs in rounds]
+        headline(
+            f"{statistics.median(ratios):.2f} x the points/s of Sacred (>= 1.5), {min(ratios):.2f} to"
+            f" {max(ratios):.2f} in {len(ratios)} rounds"
+        )
     else:
         print("not installed, left out: Sacred")
 

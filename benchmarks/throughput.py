@@ -8,7 +8,7 @@ series at once, in turn. Baselines in the same process, raw ``sqlite3`` into the
 with its time. A process that is killed loses those of the last transaction.
 
 The ratios are medians of those within a round: of the time that passed, and of the time of the processors,
-which other work on the machine disturbs less.
+which other work on the machine disturbs less. A short round before the first imports what is imported late.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ CREATE TABLE metric_point (
 ) STRICT, WITHOUT ROWID
 """
 BATCH = 10_000
+WARMING_POINTS = 20_000  # of one series: it has levels, too
 BASELINE = "raw executemany"
 IN_LOOP = "raw executemany, in the same loop"
 
@@ -118,6 +119,8 @@ def measure(points: int, series: int, repeat: int) -> dict[str, Times]:
         "log_metric": lambda path: logged(path, points, series, "log_metric"),
         "log": lambda path: logged(path, points, series, "log"),
     }
+    with tempfile.TemporaryDirectory() as folder:
+        logged(str(Path(folder) / "lab.db"), WARMING_POINTS, 1, "log")
     times = {name: Times([], []) for name in ways}
     for _ in range(repeat):
         for name, way in ways.items():

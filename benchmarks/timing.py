@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 HEADLINE = "=> "
 
@@ -33,6 +35,15 @@ def arguments(docstring: str | None, argv: Sequence[str] | None, **numbers: int)
         if getattr(given, name) is None:
             setattr(given, name, scaled(default, given.quick))
     return given
+
+
+def compile_package() -> None:
+    """Compile exptrack to bytecode, as pip does when it installs a package.
+
+    In a checkout where Python writes none, every fresh process would compile what it imports. Those of other
+    trackers would not.
+    """
+    compileall.compile_dir(str(Path(__file__).parent.parent / "exptrack"), quiet=2)
 
 
 def in_turn(tasks: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

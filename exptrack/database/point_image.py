@@ -107,14 +107,27 @@ def _root(leaves: int) -> bytes:
 @cache
 def _leaf(number: int) -> bytes:
     """Return a full leaf whose points are not filled in yet."""
+    leaf = bytearray(_leaf_without_row_ids())
+    first = FIRST_ROW_ID + number * CELLS_A_PAGE
+    # The three bytes of the row ids as columns: the third counts to 127, and at its end the others change.
+    begin = first & 0x7F
+    rest = range(first >> 7, (first + CELLS_A_PAGE - 1 >> 7) + 1)
+    columns = (
+        b"".join(bytes((0x80 | one >> 7,)) * 128 for one in rest),
+        b"".join(bytes((0x80 | one & 0x7F,)) * 128 for one in rest),
+        bytes(range(128)) * len(rest),
+    )
+    for place, column in enumerate(columns, 1):
+        leaf[CELLS_AT + place :: 8 * CELL_WORDS] = column[begin : begin + CELLS_A_PAGE]
+    return bytes(leaf)
+
+
+@cache
+def _leaf_without_row_ids() -> bytes:
     header = struct.pack(">BHHHB", LEAF, 0, CELLS_A_PAGE, CELLS_AT, 0)
     pointers = struct.pack(f">{CELLS_A_PAGE}H", *range(CELLS_AT, PAGE_BYTES, 8 * CELL_WORDS))
-    first = FIRST_ROW_ID + number * CELLS_A_PAGE
-    cells = [
-        (bytes([_PAYLOAD]) + _three_bytes(row_id) + _HEADER).ljust(8 * CELL_WORDS, b"\0")
-        for row_id in range(first, first + CELLS_A_PAGE)
-    ]
-    return (header + pointers).ljust(CELLS_AT, b"\0") + b"".join(cells)
+    cell = (bytes([_PAYLOAD, 0, 0, 0]) + _HEADER).ljust(8 * CELL_WORDS, b"\0")
+    return (header + pointers).ljust(CELLS_AT, b"\0") + cell * CELLS_A_PAGE
 
 
 def _three_bytes(row_id: int) -> bytes:

@@ -10,7 +10,7 @@ from functools import partial
 from math import trunc
 from operator import itemgetter
 
-from exptrack.database.row_sums import pack_values, sum_columns
+from exptrack.database.row_sums import pack_values
 from exptrack.named_tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -24,10 +24,6 @@ class PointWords(NamedTuple):
     steps: array[int]
     times_ms: array[int]
     values: array[float]
-
-    def sum(self) -> int:
-        """Return what the points add to the sum of their series, not wrapped, if no step repeats."""
-        return sum_columns(self.steps, None, self.times_ms, memoryview(self.values).cast("B").cast("q"))
 
 
 def pack_points(steps: Iterable[int], times_ms: Iterable[int], values: Iterable[float]) -> PointWords:
@@ -54,15 +50,17 @@ def read_slots(slots: bytes) -> Iterator[tuple[int, list[int], list[int], list[f
         if time_floats != (moments := take(times_ms)):
             time_floats, some_times = moments, list(map(trunc, moments))
             time_words = array("q", some_times)
-        chosen = take(values)
-        words = PointWords(step_words, time_words, pack_values(chosen))
-        yield index, some_steps, some_times, chosen.tolist(), words
+        chosen = pack_values(take(values))
+        yield index, some_steps, some_times, chosen.tolist(), PointWords(step_words, time_words, chosen)
 
 
 def _split_by_series(whole: array[int]) -> Iterator[tuple[int, Callable[[array[Any]], array[Any]]]]:
     """Yield each series index with a function that takes the elements of that series from a column."""
     # A training loop logs the same metrics in turn. Slices then take a tenth of the time.
-    period = whole.index(whole[0], 1) if whole.count(whole[0]) > 1 else len(whole)
+    try:
+        period = whole.index(whole[0], 1)
+    except ValueError:
+        period = len(whole)
     turn = whole[:period]
     if len(set(turn)) == period and (turn * (len(whole) // period + 1))[: len(whole)] == whole:
         for begin, index in enumerate(turn):

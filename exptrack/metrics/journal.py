@@ -55,7 +55,9 @@ if TYPE_CHECKING:
     from typing import Protocol
 
 
-BATCH_SLOTS = 10_000  # the writer thread is woken when this much is queued
+# The writer thread is woken when this much is queued: nearly a segment, as each drain costs a few milliseconds
+# besides its points. Meanwhile the other segment is free.
+BATCH_SLOTS = 20_000
 EPOCHS_AT_ONCE = 4  # drained in one transaction
 EVERYTHING = 2**63 - 1  # an address beyond every point
 PREFAULT_BYTES = 64 * 1024

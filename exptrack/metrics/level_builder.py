@@ -23,7 +23,7 @@ from exptrack.metrics.summary import LEVEL_POINTS
 MOST_BUCKETS = 1024
 NEAR = 256  # points; the end of a bucket is mostly nearer, and a search there stays in the processor's cache
 POINTS_A_BUCKET = 96  # at least, on average: so levels take about 2 % of what the points take
-STRIDES_A_BUCKET = 64  # at first; a level has 96 points a bucket or more
+STRIDES_A_BUCKET = 128  # at first; a level has 96 points a bucket or more, and its width is a power of two
 SAMPLE, SAMPLES = 64, 16  # points over which a stride is taken, at least; and in how many places of many points
 LARGEST = 2.0**900  # sums of values up to here cannot exceed a double
 
@@ -126,7 +126,7 @@ class LevelBuilder:
 
     @classmethod
     def begin(cls, skipped: int, steps: Sequence[int], times_ms: Sequence[int]) -> LevelBuilder:
-        """Return a builder for these points and those behind; its first buckets hold up to 64 of them."""
+        """Return a builder for these points and those behind; its first buckets hold up to 128 of them."""
         return cls(skipped, _guess_shift(steps), _guess_shift(times_ms))
 
     def add(self, steps: Sequence[int], times_ms: list[int], values: Sequence[float]) -> tuple[float, float]:
@@ -189,7 +189,7 @@ class LevelBuilder:
 
 
 def _guess_shift(positions: Sequence[int]) -> int:
-    """Return the power of two up to 64 times the least distance from one point to the next.
+    """Return the power of two up to 128 times the least distance from one point to the next.
 
     Many points make a level themselves, and its buckets only get wider.
     """

@@ -169,22 +169,26 @@ class MetricLog:
         Raises:
             InvalidValueError: two values have one name, or the maps hold themselves or are nested too deep.
         """
+        if type(values) is dict and time is None and len(values) == 1:
+            ((name, value),) = values.items()
+            if type(name) is str and type(value) is float:
+                MetricLog.log_metric(self, name, value, step)  # which takes a third of the time
+                return
         journal = self._journal
         if type(values) is dict and journal.mark and time is None and (step is None or type(step) is int):
             numbers = list(values.values())
-            if len(numbers) == 1 and type(numbers[0]) is float:
-                (name,) = values
-                if type(name) is str:
-                    MetricLog.log_metric(self, name, numbers[0], step)  # which takes a third of the time
-                    return
-            elif set(map(type, numbers)) == _ONLY_FLOATS:
+            if set(map(type, numbers)) == _ONLY_FLOATS:
                 try:
                     with journal.lock:
                         template = self._templates.get(tuple(values))
-                        if template is not None and self._write_record(
-                            template, numbers, step, (read_clock(CLOCK) - self._zero) * 1e3
-                        ):
-                            return
+                        if template is not None:
+                            time_ms = (read_clock(CLOCK) - self._zero) * 1e3
+                            if self._write_record(template, numbers, step, time_ms):
+                                return
+                            # Waking the thread that stores points takes less than checking all names again.
+                            room = self._make_room(template.slots)
+                            if room and self._write_record(template, numbers, step, time_ms):
+                                return
                 except (TypeError, struct.error):
                     pass  # _log_slowly refuses it with a message
         self._log_slowly(values, step, time)
@@ -361,6 +365,16 @@ class MetricLog:
             mapped[begin:last] = body
             _put_check(mapped, last, check)
         return True
+
+    def _make_room(self, slots: int) -> bool:
+        """Make room for a record, unless that takes more than a moment or there is something to tell.
+
+        The caller holds the lock. Where this begins an epoch, the series have to be defined in it.
+        """
+        writer = self._writer
+        if writer is None or writer.journal is not self._journal:
+            return False
+        return not writer.journal.resting and writer.lost is None and writer.journal.make_room(slots)
 
     def _template(self, writer: Writer, names: tuple[str, ...], step: int | None) -> RecordTemplate | None:
         """Return the template for these names; None when this epoch has no room for their definitions."""

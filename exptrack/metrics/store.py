@@ -24,7 +24,15 @@ from itertools import groupby, islice
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
-from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
+from exptrack.database.row_sums import (
+    ADD_TO_RUN,
+    METRIC_KIND,
+    hash_row,
+    sum_columns,
+    sum_points,
+    sum_words,
+    wrap_sum,
+)
 from exptrack.metrics.columns import PointWords, pack_points
 from exptrack.metrics.insertion import Part, insert_points, insert_repetitions, insert_rows
 from exptrack.metrics.summary import Summary
@@ -116,8 +124,8 @@ _FOUR_PARTS = struct.Struct("<IIII")
 class NewPoints(NamedTuple):
     """Points of one series to be stored, in the order of logging: columns of one length.
 
-    `words` are the same columns, if the caller has their bytes. Lists that several series share are looked
-    through once.
+    `words` are the same columns, if the caller has their bytes; then no value is -0.0. Lists that several
+    series share are looked through once.
     """
 
     series: SeriesRow
@@ -176,8 +184,10 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
     added: list[_Added] = []
     known: dict[int, SeriesRow] = {}
     rising: tuple[list[int] | None, bool] = None, False
-    for series, steps, times_ms, values, given in pending:
-        words = given or pack_points(steps, times_ms, values)
+    for series, steps, times_ms, values, words in pending:
+        if words is None:
+            words = pack_points(steps, times_ms, values)
+            values = words.values.tolist()
         top = _read_top_step(connection, series)
         if rising[0] is not steps:
             rising = steps, _is_rising(steps)
@@ -186,9 +196,11 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
         if not beyond:
             series.checksum = None
         elif series.checksum is not None:
-            extremes = series.checksum.add_words(words, None, times_ms)
-        known[_extend_summary(connection, series, steps, times_ms, values, extremes)] = series
-        series.points_sum += words.sum()
+            extremes = series.checksum.add_words(words, None, times_ms, values)
+        assert series.summary is not None
+        series.summary.extend(steps, times_ms, values, extremes, rising=rising[1])
+        known[_insert_if_new(connection, series)] = series
+        series.points_sum += sum_columns(steps, None, times_ms, sum_words(words.values.tobytes()))
         added.append(_Added(series, words, top, beyond))
     # The series come before the points, which refer to them.
     saved = [_series_row(series) for series in known.values()]
@@ -360,18 +372,10 @@ def _read_top_step(connection: Connection, series: SeriesRow) -> int | None:
     return series.summary.top_step if series.summary.count else None
 
 
-def _extend_summary(
-    connection: Connection,
-    series: SeriesRow,
-    steps: list[int],
-    times_ms: list[int],
-    values: list[float],
-    extremes: tuple[float, float] | None,
-) -> int:
-    """Update the summary in memory, and insert the series if it is new. Return its row id."""
-    assert series.summary is not None
-    series.summary.extend(steps, times_ms, values, extremes)
+def _insert_if_new(connection: Connection, series: SeriesRow) -> int:
+    """Return the row id of a series, whose first points are in its summary if it is new."""
     if series.id is None:
+        assert series.summary is not None
         values_of_row = (series.run, series.metric, *series.summary.columns())
         series.id = connection.execute(INSERT_SERIES, values_of_row).lastrowid
         _add_names(connection, series.run, [series.name])
@@ -478,14 +482,15 @@ class PointsChecksum:
 
         Return the least and the greatest value if they were looked at for a level. NaN is none of them.
         """
-        return self.add_words(pack_points(steps, times_ms, values), seqs, times_ms)
+        words = pack_points(steps, times_ms, values)
+        return self.add_words(words, seqs, times_ms, words.values.tolist() if self._collects else values)
 
     def add_words(
-        self, words: PointWords, seqs: list[int] | None, times_ms: list[int]
+        self, words: PointWords, seqs: list[int] | None, times_ms: list[int], values: list[float]
     ) -> tuple[float, float] | None:
-        """Add these points like :meth:`add`; `times_ms` has their times once more."""
+        """Add these points like :meth:`add`; `times_ms` and `values` are columns of `words` once more."""
         steps = words.steps
-        extremes = self._collect(words, times_ms) if self._collects else None
+        extremes = self._collect(steps, times_ms, values) if self._collects else None
         columns: list[array[Any]] = [
             words.steps,
             array("q", seqs or bytes(8 * len(steps))),
@@ -515,15 +520,16 @@ class PointsChecksum:
                 self._blocks.append(self._last_block())
         return extremes
 
-    def _collect(self, words: PointWords, times_ms: list[int]) -> tuple[float, float] | None:
-        steps = words.steps
+    def _collect(
+        self, steps: array[int], times_ms: list[int], values: list[float]
+    ) -> tuple[float, float] | None:
         if self.built is None:
             if max(self.count, len(steps)) < COLLECTED_FROM:
                 return None  # most series stay short; the first points of a long one are read at its end
             from exptrack.metrics.level_builder import LevelBuilder
 
             self.built = LevelBuilder.begin(self.count, steps, times_ms)
-        return self.built.add(steps, times_ms, words.values.tolist())
+        return self.built.add(steps, times_ms, values)
 
     def _last_block(self) -> Block:
         return Block(*self._start, zlib.crc32(_FOUR_PARTS.pack(*self._parts)))

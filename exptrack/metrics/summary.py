@@ -75,8 +75,13 @@ class Summary:
         times_ms: list[int],
         values: list[float],
         extremes: tuple[float, float] | None = None,
+        *,
+        rising: bool = False,
     ) -> None:
-        """Add several points; `extremes` are the least and the greatest of the values, if they are known."""
+        """Add several points; with `rising`, their steps rise.
+
+        `extremes` are the least and the greatest of the values, if they are known.
+        """
         total = self.value_sum + sum(values)
         if math.isnan(total):
             # There is a NaN among them, or infinities of both signs. add() handles these.
@@ -88,7 +93,7 @@ class Summary:
             self.top_step = steps[0]
         self.count += len(steps)
         self.last_step, self.last_value, self.last_time_ms = steps[-1], values[-1], times_ms[-1]
-        self.top_step = max(self.top_step, max(steps))
+        self.top_step = max(self.top_step, steps[-1] if rising else max(steps))
         least, most = extremes or (min(values), max(values))
         if self.min_value is None or least < self.min_value:
             self.min_step, self.min_value = steps[values.index(least)], least

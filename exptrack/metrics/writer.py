@@ -78,7 +78,7 @@ class _StoredBefore(Exception):
 
 
 class Writer:
-    """Drains one journal: once a second, every 10,000 points, and before each read in this process."""
+    """Drains one journal: once a second, every 20,000 points, and before each read in this process."""
 
     is_apart = False  # whether it may not use SQLite
 
@@ -92,7 +92,7 @@ class Writer:
         self.readers_told = False  # that they read without the newest points
         self._trouble_began = 0.0
         self.has_warned = False
-        self._lost: RunNotFoundError | None = None
+        self.lost: RunNotFoundError | None = None  # to be raised by the next logging call
         self.is_of_a_row = time.monotonic() - _ENDED.get(connection, -math.inf) < KEPT_S
         self.idle_since: float | None = None  # when the last user left, while the journal waits for another
         self._storing = Worker(self._work, "exptrack-writer", self._wake)
@@ -167,7 +167,7 @@ class Writer:
         The caller holds the guard of the journal.
         """
         is_sound = self.journal.is_safe and not self.journal.tampered
-        is_clear = self.trouble is None and self._lost is None and not self.journal.family.has_forked
+        is_clear = self.trouble is None and self.lost is None and not self.journal.family.has_forked
         # An archive of a spool is one file while no run is open in it.
         if self.is_of_a_row and is_sound and is_clear and self.connection.spooled is None:
             if self._storing.is_running:
@@ -208,7 +208,7 @@ class Writer:
 
     def raise_if_lost(self) -> None:
         """Raise, once, that a run was deleted together with the points that were to be stored."""
-        lost, self._lost = self._lost, None
+        lost, self.lost = self.lost, None
         if lost is not None:
             raise lost
 
@@ -302,7 +302,7 @@ class Writer:
         self.trouble, self.has_warned = None, False
         if lost is not None:
             with journal.lock:
-                self._lost = lost
+                self.lost = lost
                 journal.nudge()
             warn(f"logged points are dropped, as their run was deleted: {lost}")
 

@@ -20,7 +20,7 @@ from exptrack.database.connection import Connection, Row
 from exptrack.database.disk import reading_file
 from exptrack.database.failures import DAMAGE
 from exptrack.database.point_pages import Block, PageError, PointPages, to_floats, to_integers
-from exptrack.database.row_sums import sum_columns
+from exptrack.database.row_sums import sum_columns, sum_words
 from exptrack.database.stranger import POINTS, ROOT_PAGE, StrangerConnection, damaged_table
 from exptrack.metrics.levels import has_levels
 from exptrack.portable.level_checks import LevelProof, read_levels
@@ -155,7 +155,7 @@ def add_block(proof: SeriesProof, block: Block) -> None:
     values = to_floats(block.values).tolist()
     numbers = values if NAN not in block.values else [one for one in values if one == one]
     seqs = None if block.has_no_repetition() else to_integers(block.seqs)
-    bits = to_integers(block.values)
+    bits = sum_words(block.values, "little")
     total = sum_columns((_sum(block.steps),), seqs, (_sum(block.times_ms),), bits)
     first = (steps[0], seqs[0] if seqs else 0)
     columns = (block.steps, block.seqs, block.times_ms, block.values)

@@ -23,7 +23,7 @@ from typing import Any
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.failures import DAMAGE
-from exptrack.database.row_sums import sum_columns, wrap_sum
+from exptrack.database.row_sums import sum_columns, sum_words, wrap_sum
 from exptrack.metrics.store import (
     BLOCK_POINTS,
     SELECT_POINTS,
@@ -294,6 +294,6 @@ class _Rows(SeriesProof):
             numbers = [value for value in values if value is not None]
             coded_values = floats.pack(*map(nan_if_null, values))
         coded_seqs = bytes(integers.size) if seqs is None else integers.pack(*seqs)
-        total = sum_columns(steps, seqs, times_ms, integers.unpack(coded_values))
+        total = sum_columns(steps, seqs, times_ms, sum_words(coded_values, "little"))
         columns = (coded_steps, coded_seqs, integers.pack(*times_ms), coded_values)
         self.add(columns, (steps[0], seqs[0] if seqs else 0), steps, times_ms, values, numbers, total)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 import sqlite3
 import struct
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from exptrack import Archive, Run
 from exptrack.database.functions import add_wrapping
 from exptrack.database.migrations import read_schema
-from exptrack.database.row_sums import hash_row, sum_points, wrap_sum
+from exptrack.database.row_sums import hash_row, sum_points, sum_words, wrap_sum
 from exptrack.runs.row_sums import OF_GROUP, OF_RUN, OF_STUDY, OF_TRIAL
 from tests.strategies import INT64
 
@@ -53,6 +55,14 @@ def test_the_sum_of_points_is_what_the_documentation_says(points: list[tuple[int
         expected += sum(factor * number for factor, number in zip(FACTORS, (*integers, bits), strict=True))
     columns = [list(column) for column in zip(*points, strict=True)] or [[], [], [], []]
     assert wrap_sum(sum_points(*columns)) == signed(expected)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 1023, 1024, 1025, 5000])
+@pytest.mark.parametrize("byteorder", ["little", "big"])
+def test_many_words_are_summed_at_once(count: int, byteorder: Literal["little", "big"]) -> None:
+    for data in (random.Random(count).randbytes(8 * count), b"\xff" * 8 * count):
+        words = struct.unpack(f"{'<' if byteorder == 'little' else '>'}{count}Q", data)
+        assert sum_words(data, byteorder) == sum(words)
 
 
 @given(INT64, st.integers(0, 9), INT64, st.floats(allow_nan=False), st.integers(0, 3), st.integers(0, 62))

@@ -22,7 +22,14 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from exptrack import Archive, InvalidTypeError, InvalidValueError, RecordedRun, RunFinishedError
+from exptrack import (
+    Archive,
+    InvalidTypeError,
+    InvalidValueError,
+    RecordedRun,
+    RunFinishedError,
+    RunNotFoundError,
+)
 from exptrack.metrics import journal_file
 from exptrack.metrics import log as log_module
 from exptrack.metrics import writer as writer_module
@@ -601,3 +608,30 @@ def test_an_error_that_a_signal_handler_raises_ends_the_call_and_stores_nothing_
                 run.log_metric(name, 2.0)
         run.log_metric(Hashless("loss"), 3.0)
     assert values_of(run, "loss") == [(0, 1.0), (1, 3.0)]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_call_that_wakes_the_writer_thread_checks_no_name_again(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = archive.start_run()
+    row = {f"metric {number}": 0.5 for number in range(5)}
+    run.log(row)
+    writer = run._writer
+    assert writer is not None
+    slow = log_module.MetricLog._log_slowly
+    seen: list[object] = []
+    monkeypatch.setattr(
+        log_module.MetricLog, "_log_slowly", lambda *args, **named: (seen.append(args), slow(*args, **named))
+    )
+    writer.journal.nudge()
+    run.log(row)
+    assert seen == []
+    # What the next call has to raise is not passed over.
+    writer.lost = RunNotFoundError("01JQ0000000000000000000000", archive.path)
+    writer.journal.nudge()
+    with pytest.raises(RunNotFoundError):
+        run.log(row)
+    run.complete()
+    assert [point.step for point in run.get_metric("metric 4")] == [0, 1, 2]
+    assert archive.verify().problems == ()

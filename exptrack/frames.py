@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from exptrack.extras import require
+from exptrack.named_tuples import NamedTuple
 from exptrack.shown import shown
 from exptrack.validation import check_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
     import pandas
     import polars
 
@@ -37,7 +39,7 @@ class Column(NamedTuple):
 
 
 Table: TypeAlias = dict[str, Column]
-Records: TypeAlias = list[dict[str, Any]]
+Records: TypeAlias = "list[dict[str, Any]]"
 
 
 class TableMaker:
@@ -194,9 +196,13 @@ def _find_inner_type(lists: Sequence[list[Any] | None]) -> str | None:
 
 def import_pandas() -> Any:
     """Return pandas; raise MissingPackageError where it is not installed."""
+    from exptrack.extras import require
+
     return require("pandas", "pandas frames", "pandas")
 
 
 def import_polars() -> Any:
     """Return polars; raise MissingPackageError where it is not installed."""
+    from exptrack.extras import require
+
     return require("polars", "polars frames", "polars")

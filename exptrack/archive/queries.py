@@ -31,7 +31,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff, RunsLeftOut
+    from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunsLeftOut
+    from exptrack.analysis.run_diff import RunDiff
     from exptrack.archive.records import SqlResult
     from exptrack.query.details import RunDetail
     from exptrack.query.run_filter import RunFilter
@@ -53,7 +54,7 @@ class ArchiveQueries(ArchiveSeries):
 
         Waits for a second at most, and raises nothing: what is in the file can be read all the same.
         """
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         if self._writable:
             settle(self._connection)
 

@@ -162,7 +162,7 @@ def read_buckets(
     checked = check_name(name, "metric name")
     count = check_whole(buckets, "buckets", 1, MAX_BUCKETS)
     low, high = check_range(start, stop)
-    drain_all(connection.path)
+    drain_all(connection.file)
     grid = Grid(0, 1, 0, 1)
     # One snapshot, so that the summary, which is read first, describes the same points.
     with connection.snapshot():

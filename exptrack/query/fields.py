@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
 
 from exptrack.config.store import read_leaves
 from exptrack.config.tree import leaf_value
@@ -24,6 +23,10 @@ from exptrack.runs.attributes import decode_attribute
 from exptrack.runs.lookup import STATUSES
 from exptrack.times import moment
 from exptrack.validation import check_choice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 OF_RUNS = "IN (SELECT value FROM json_each(:runs))"
 ROW_IDS = "SELECT run_id, id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
@@ -49,7 +52,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 ALWAYS_LOGGED = ("last", "first")
 
 # A value for each run, in the order of the runs.
-Values: TypeAlias = list[Any]
+Values: TypeAlias = "list[Any]"
 
 
 def read_fields(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.frames import Records, Table, table_to_pandas, table_to_polars, to_dicts
 from exptrack.query import frames
 from exptrack.runs.ownership import find_dead_runs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
 

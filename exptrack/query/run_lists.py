@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
@@ -20,7 +19,10 @@ from exptrack.runs.lookup import RUN_COLUMNS, RUNS_BY_ROW_ID, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.query.asked import SelectedRun
     from exptrack.query.run_filter import RunFilter
 

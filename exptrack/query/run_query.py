@@ -12,11 +12,11 @@ import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunTrashedError
 from exptrack.listed import listed
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import read_elements, short_repr
 from exptrack.query import frames
 from exptrack.query.asked import NEWEST_FIRST, Asked, Order, SelectedRun
@@ -33,7 +33,10 @@ from exptrack.runs.ownership import find_dead_runs
 from exptrack.shown import shown
 from exptrack.validation import check_flag, check_name, check_step, check_text, check_whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.markup.notebook import View
     from exptrack.query.field_summary import FieldInfo, FieldSummary
     from exptrack.query.media import ArtifactGrid, ArtifactName

@@ -65,7 +65,8 @@ def settle(connection: Connection, *, opening: bool = False) -> None:
     """
 
     def work() -> None:
-        if find_dead_runs(connection) or (opening and _has_journals(connection)):
+        # By a reading: a statement in this thread would open one more SQLite connection.
+        if connection.reading(partial(find_dead_runs, connection)) or (opening and _has_journals(connection)):
             connection.section(lambda: _settle(connection), within_s=PATIENCE_S)
 
     _attempt(connection, work)
@@ -93,6 +94,7 @@ def _attempt(connection: Connection, work: Callable[[], None]) -> None:
 def _settle_if_due(connection: Connection) -> None:
     if find_dead_runs(connection) or _has_journals(connection):
         _settle(connection)
+    connection.give_handle_up()
 
 
 def _settle(connection: Connection) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import repeat
 
 from exptrack.named_tuples import NamedTuple
 from exptrack.shown import shown
@@ -130,7 +131,8 @@ def infer_column(cells: list[Any]) -> Column:
 
 def to_dicts(table: Table) -> Records:
     """Make a dict for each row."""
-    return [dict(zip(table, row, strict=True)) for row in zip(*(c.cells for c in table.values()), strict=True)]
+    rows = zip(*(column.cells for column in table.values()), strict=True)
+    return list(map(dict, map(zip, repeat(tuple(table)), rows)))
 
 
 def table_to_pandas(table: Table) -> pandas.DataFrame:

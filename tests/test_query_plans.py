@@ -176,6 +176,7 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "values.VALUES_OF_RUNS": {"value": "s.last_value"},
     "compiler.TRIALS": {"match": "t.state = 'pruned'"},
     "fields.RUN_VALUES": {"values": "".join(f", {value}" for value in FACT_VALUES.values())},
+    "fields.NEWEST_VALUES": {"values": "".join(f", {value}" for value in FACT_VALUES.values())},
     "fields.SET_WORDS": {
         "word": SETS["artifact"].word,
         "source": SETS["artifact"].source,

@@ -55,9 +55,9 @@ def list_runs(
 
 
 @decoding_rows
-def read_newest(connection: Connection, limit: int | None) -> array[int]:
-    """Return the row ids of all runs, or of so many, the newest first."""
-    found = connection.value(NEWEST_ROW_IDS, (NO_LIMIT if limit is None else limit,))
+def read_newest(connection: Connection, limit: int) -> array[int]:
+    """Return the row ids of so many runs, or of all for -1, the newest first."""
+    found = connection.value(NEWEST_ROW_IDS, (limit,))
     return array("q", json.loads(found))
 
 

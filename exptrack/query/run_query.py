@@ -25,7 +25,7 @@ from exptrack.query.field_names import read_field
 from exptrack.query.fields import Values, read_fields, read_row_ids
 from exptrack.query.many_runs import ManyRuns
 from exptrack.query.run_frames import RunFrames
-from exptrack.query.run_lists import read_newest, read_rows
+from exptrack.query.run_lists import NO_LIMIT, read_newest, read_rows
 from exptrack.query.run_sql import TRASHED
 from exptrack.records import Artifact, RunSummary
 from exptrack.runs.lookup import id_of, read_runs, resolve_run, summarize_runs
@@ -552,9 +552,16 @@ class RunQuery(ManyRuns, RunFrames):
         selection, limit = self._select(dead), self._asked.limit
         return selection.find_members() if limit is None else selection.row_ids(limit)
 
+    def _count_newest(self) -> int | None:
+        """Return how many of the newest runs the query has, -1 for all; None if it has others."""
+        if self._asked.condition != EVERYTHING or self._asked.order != NEWEST_FIRST:
+            return None
+        return NO_LIMIT if self._asked.limit is None else self._asked.limit
+
     def _row_ids(self, dead: Sequence[int]) -> array[int]:
-        if self._asked.condition == EVERYTHING and self._asked.order == NEWEST_FIRST:
-            return read_newest(self._connection, self._asked.limit)
+        newest = self._count_newest()
+        if newest is not None:
+            return read_newest(self._connection, newest)
         return self._select(dead).row_ids(self._asked.limit)
 
     # What a notebook shows

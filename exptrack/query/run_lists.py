@@ -42,7 +42,7 @@ def list_runs(
     limit = None if limit is None else check_whole(limit, "limit", 0)
     if run_filter is None:
         rows = connection.fold(NEWEST_RUNS, (NO_LIMIT if limit is None else limit,), list)
-        return summarize_runs(connection, rows, find_dead_runs(connection))
+        return summarize_runs(connection, rows, find_dead_runs(connection), of_all=limit is None)
     from exptrack.query.asked import NEWEST_FIRST
     from exptrack.query.run_filter import RunFilter
     from exptrack.query.selection import Selection

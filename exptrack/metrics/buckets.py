@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.metrics.axes import Grid, Range, StepAxis
-from exptrack.metrics.cells import Held, fill_cells, read_bounds, read_cells_of_steps
+from exptrack.metrics.cells import Held, fill_cells, read_bounds
+from exptrack.metrics.growing_cells import read_cells_of_steps
 from exptrack.metrics.level_builder import find_shift
 from exptrack.metrics.levels import has_levels, read_columns
 from exptrack.metrics.series import SERIES_OF, check_range, float_array, int_array

@@ -4,8 +4,8 @@
 
 A live run is looked at for the first time by asking without its first step: nothing is kept of that. Another
 one is looked at again each time that it has gained 1,000 points. Baselines in the same process, by bare
-``sqlite3`` on the same file: one scan for minimum and maximum, one that counts and sums too, as each bucket does
-(no SQL for this is faster), and GROUP BY.
+``sqlite3`` on the same file: one scan for minimum and maximum, one that counts and sums too, as each bucket
+does (no SQL for this is faster), and GROUP BY.
 """
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ class Upkeep(SideFiles):
                 self._idle_readers.pop(0).ask_to_end()
 
     def give_handle_up(self) -> None:
-        """Leave the SQLite connection of this thread to the next thread that has none. Call inside a section,
-        outside of a transaction.
+        """Leave the SQLite connection of this thread to the next thread that has none. Call outside of a
+        transaction.
 
         The connection that opened an archive has read its schema, which takes longer than a short question.
         """

@@ -62,6 +62,8 @@ def begin(connection: Connection) -> None:
         _warn_of(list_waiting(connection))
     except ArchiveError as error:
         warn(f"whether anything waits beside {connection.file} is unknown: {error}")
+    if connection.mode != "rw":
+        connection.give_handle_up()
 
 
 def settle(connection: Connection, *, opening: bool = False) -> None:

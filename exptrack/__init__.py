@@ -79,9 +79,9 @@ _NAMES_IN = {
     "query.page_views": "PageView",
     "database.time_limit": "TimeLimit",
     # Comparing runs
+    "analysis.run_diff": "RunDiff ConfigDifference MetricDifference",
     "analysis.records": """
-        RunDiff RunComparison RunChanges ConfigDifference MetricDifference FactDifference ComparedKey
-        ComparedMetric Group Importance RunsLeftOut
+        RunComparison RunChanges FactDifference ComparedKey ComparedMetric Group Importance RunsLeftOut
     """,
     # Studies and sweeps: searching over configs
     "sweeps.study": "Study",
@@ -204,15 +204,15 @@ if TYPE_CHECKING:
     from exptrack import sdn as sdn
     from exptrack.analysis.records import ComparedKey as ComparedKey
     from exptrack.analysis.records import ComparedMetric as ComparedMetric
-    from exptrack.analysis.records import ConfigDifference as ConfigDifference
     from exptrack.analysis.records import FactDifference as FactDifference
     from exptrack.analysis.records import Group as Group
     from exptrack.analysis.records import Importance as Importance
-    from exptrack.analysis.records import MetricDifference as MetricDifference
     from exptrack.analysis.records import RunChanges as RunChanges
     from exptrack.analysis.records import RunComparison as RunComparison
-    from exptrack.analysis.records import RunDiff as RunDiff
     from exptrack.analysis.records import RunsLeftOut as RunsLeftOut
+    from exptrack.analysis.run_diff import ConfigDifference as ConfigDifference
+    from exptrack.analysis.run_diff import MetricDifference as MetricDifference
+    from exptrack.analysis.run_diff import RunDiff as RunDiff
     from exptrack.archive.archive import Archive as Archive
     from exptrack.archive.diagnosis import Diagnosis as Diagnosis
     from exptrack.archive.diagnosis import InstalledPackage as InstalledPackage

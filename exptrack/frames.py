@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from itertools import repeat
 
-from exptrack.extras import require
+from exptrack.named_tuples import NamedTuple
 from exptrack.shown import shown
 from exptrack.validation import check_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
     import pandas
     import polars
 
@@ -37,7 +40,7 @@ class Column(NamedTuple):
 
 
 Table: TypeAlias = dict[str, Column]
-Records: TypeAlias = list[dict[str, Any]]
+Records: TypeAlias = "list[dict[str, Any]]"
 
 
 class TableMaker:
@@ -128,7 +131,8 @@ def infer_column(cells: list[Any]) -> Column:
 
 def to_dicts(table: Table) -> Records:
     """Make a dict for each row."""
-    return [dict(zip(table, row, strict=True)) for row in zip(*(c.cells for c in table.values()), strict=True)]
+    rows = zip(*(column.cells for column in table.values()), strict=True)
+    return list(map(dict, map(zip, repeat(tuple(table)), rows)))
 
 
 def table_to_pandas(table: Table) -> pandas.DataFrame:
@@ -194,9 +198,13 @@ def _find_inner_type(lists: Sequence[list[Any] | None]) -> str | None:
 
 def import_pandas() -> Any:
     """Return pandas; raise MissingPackageError where it is not installed."""
+    from exptrack.extras import require
+
     return require("pandas", "pandas frames", "pandas")
 
 
 def import_polars() -> Any:
     """Return polars; raise MissingPackageError where it is not installed."""
+    from exptrack.extras import require
+
     return require("polars", "polars frames", "polars")

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import Any, TypeVar
 
 from exptrack.frames import Column, Table, TableMaker, infer_column
 from exptrack.record_fields import fields_of
 from exptrack.shown import short_list, show_as_html
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
 
 # How the fields of records are declared, and the kinds of their columns.
 KIND_OF_WORDS = {
@@ -46,7 +49,8 @@ class _RecordTable(TableMaker):
         return _make_table(self)  # type: ignore[arg-type]
 
 
-class RecordList(_RecordTable, list[_T]):
+# Every call that lists records imports this file. In quotes, a type variable needs no ``typing``.
+class RecordList(_RecordTable, list["_T"]):
     """A list of records. A notebook shows it as a table, and it becomes dicts, pandas or polars.
 
     >>> from exptrack import Archive
@@ -62,7 +66,7 @@ class RecordList(_RecordTable, list[_T]):
     __slots__ = ()
 
 
-class RecordTuple(_RecordTable, tuple[_T, ...]):
+class RecordTuple(_RecordTable, tuple["_T", ...]):
     """A tuple of records. A notebook shows it as a table, and it becomes dicts, pandas or polars."""
 
     __slots__ = ()

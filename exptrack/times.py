@@ -11,7 +11,7 @@ import operator
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
@@ -80,6 +80,15 @@ def moment(text: str) -> datetime:
         # With the zone in the text, this takes a fifth of the time of replacing it.
         return datetime.fromisoformat(f"{text}+00:00")
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def moments(texts: Iterable[str | None]) -> list[Any]:
+    """Read many wall-clock times as :func:`moment` does, each None as None."""
+    read = datetime.fromisoformat
+    return [
+        None if text is None else read(f"{text}+00:00") if len(text) == _STORED_CHARS else moment(text)
+        for text in texts
+    ]
 
 
 def utc_text(when: datetime | None = None) -> str:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from exptrack import Archive
 
 # What a script imports of exptrack that opens an archive, starts a run, logs and ends it.
 EXPTRACK = """
@@ -92,3 +95,39 @@ def test_of_the_standard_library_a_plain_run_imports_nothing_heavy(imported: set
 def test_a_plain_run_imports_no_package_of_others(imported: set[str]) -> None:
     tops = {name.partition(".")[0] for name in imported}
     assert tops - sys.stdlib_module_names == {"exptrack"}
+
+
+# The first questions that a process asks an archive. Each is asked in a process of its own.
+QUESTIONS = {
+    "a list of runs": "archive.list_runs()",
+    "columns of runs": "archive.runs().to_dicts(['id', 'name', 'status', 'started'])",
+    "a ranking": "archive.best_runs('loss', 'minimize')",
+    "a comparison": "archive.diff_runs(first, second)",
+}
+ASKING = """
+import sys
+import exptrack
+with exptrack.Archive({path!r}) as archive:
+    first, second = {two!r}
+    before = set(sys.modules)
+    assert {question}
+    print(*sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_first_question_imports_nothing_heavy(tmp_path: Path, question: str) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive:
+        two = []
+        for loss in (0.5, 0.25):
+            with archive.start_run({"lr": loss}, tags=["plain"]) as run:
+                run.log({"loss": loss})
+            two.append(run.run_id)
+    code = ASKING.format(path=str(path), two=two, question=QUESTIONS[question])
+    call = [sys.executable, "-c", code]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=True)
+    unwanted = set(UNWANTED.split())
+    imported = set(done.stdout.split())
+    assert {name for name in imported if name in unwanted or name.partition(".")[0] in unwanted} == set()
+    assert any(name.startswith("exptrack.") for name in imported)

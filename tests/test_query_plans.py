@@ -74,6 +74,9 @@ ALLOWED = {
     "page_views.LIST_PAGE_VIEWS": "every view is the question",
     "rest.HAS_OWNERS": "whether there is any row",
     "rest.HOLDS_SOMETHING": "whether there is any row",
+    "fields.NEWEST_VALUES": "the newest runs, up to a limit, are the question; it walks their index",
+    "lookup.ALL_LAST_VALUES": "the values of all runs are the question",
+    "lookup.ALL_TAGS": "the tags of all runs are the question",
     "run_lists.NEWEST_ROW_IDS": "the newest runs, up to a limit, are the question; it walks their index",
     "run_lists.NEWEST_RUNS": "the newest runs, up to a limit, are the question; it walks their index",
     "run_sets.ALL_RUNS": "every run is the question; it reads a covering index",
@@ -176,6 +179,7 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "values.VALUES_OF_RUNS": {"value": "s.last_value"},
     "compiler.TRIALS": {"match": "t.state = 'pruned'"},
     "fields.RUN_VALUES": {"values": "".join(f", {value}" for value in FACT_VALUES.values())},
+    "fields.NEWEST_VALUES": {"values": "".join(f", {value}" for value in FACT_VALUES.values())},
     "fields.SET_WORDS": {
         "word": SETS["artifact"].word,
         "source": SETS["artifact"].source,

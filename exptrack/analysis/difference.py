@@ -6,9 +6,8 @@ Invariant: config values are compared with their types: 1 differs from 1.0.
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import NamedTuple
 
-from exptrack.analysis.records import ConfigDifference, MetricDifference, RunDiff
+from exptrack.analysis.run_diff import ConfigDifference, MetricDifference, RunDiff
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
@@ -44,21 +43,6 @@ UNION ALL {_OF_METRICS.format(one="b", other="a")} AND a.id IS NULL
 """
 
 
-class ValuesOfTwo(NamedTuple):
-    """The values of one metric of both runs; those of a run without it are None.
-
-    The fields of a named tuple are checked against their types where rows are decoded.
-    """
-
-    name: str
-    last_a: float | None
-    last_b: float | None
-    min_a: float | None
-    min_b: float | None
-    max_a: float | None
-    max_b: float | None
-
-
 @in_reading
 @decoding_rows
 def diff_runs(connection: Connection, run_a: object, run_b: object) -> RunDiff:
@@ -86,22 +70,18 @@ def _compare_configs(connection: Connection, a: int, b: int) -> tuple[ConfigDiff
     return tuple(found)
 
 
-def _compare_metrics(connection: Connection, a: int, b: int) -> tuple[MetricDifference, ...]:
-    return tuple(MetricDifference(*one) for one in sorted(_read_values(connection, a, b), key=itemgetter(0)))
-
-
 @decoding_rows
-def _read_values(connection: Connection, a: int, b: int) -> list[ValuesOfTwo]:
+def _compare_metrics(connection: Connection, a: int, b: int) -> tuple[MetricDifference, ...]:
     rows = connection.fold(VALUES_OF_TWO, {"a": a, "b": b}, list)
-    return [
-        ValuesOfTwo(
+    return tuple(
+        MetricDifference(
             name,
             None if in_a is None else nan_if_null(last_a),
             None if in_b is None else nan_if_null(last_b),
             *extremes,
         )
-        for name, in_a, in_b, last_a, last_b, *extremes in rows
-    ]
+        for name, in_a, in_b, last_a, last_b, *extremes in sorted(rows, key=itemgetter(0))
+    )
 
 
 def describe_change(in_a: bool, in_b: bool) -> str:

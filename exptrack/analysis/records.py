@@ -11,49 +11,9 @@ from exptrack.records import ConfigSource, MetricSummary, RunSummary
 from exptrack.shown import shown
 
 if TYPE_CHECKING:
+    from exptrack.analysis.run_diff import ConfigDifference, MetricDifference
     from exptrack.markup.elements import Child
     from exptrack.markup.notebook import View
-
-
-@shown
-@dataclass(frozen=True, slots=True)
-class ConfigDifference:
-    """A config key that differs between run `a` and run `b`; `change` is added, removed or changed.
-
-    `source_a` and `source_b` are what set it in each run, or None if that is not known.
-    """
-
-    key: str
-    change: str
-    a: Any
-    b: Any
-    source_a: ConfigSource | None = None
-    source_b: ConfigSource | None = None
-
-
-@shown
-@dataclass(frozen=True, slots=True)
-class MetricDifference:
-    """A metric of two runs: last, least and greatest value of each, or None if the run lacks it."""
-
-    name: str
-    last_a: float | None
-    last_b: float | None
-    min_a: float | None
-    min_b: float | None
-    max_a: float | None
-    max_b: float | None
-
-
-@shown
-@dataclass(frozen=True, slots=True)
-class RunDiff:
-    """The differences between two runs: config keys that differ, and the metrics of both."""
-
-    run_a: str
-    run_b: str
-    config: tuple[ConfigDifference, ...]
-    metrics: tuple[MetricDifference, ...]
 
 
 @shown

@@ -483,7 +483,7 @@ class Archive(
         nothing was committed in between. It costs a few microseconds, so a page can look twice a second before
         it reads anything. The points of a run in another process are committed within a second.
         """
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         return self._connection.read_version()
 
     def info(self, *, count_rows: bool = False) -> ArchiveInfo:
@@ -539,7 +539,7 @@ class Archive(
         """
         from exptrack.portable import verification
 
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         report = verification.verify(self._connection, progress)
         lost = "it was damaged, so its last transactions are not in the file"
         kept = [verification.Problem("log", str(path), lost) for path in list_kept(self._connection.place)]
@@ -576,7 +576,7 @@ class Archive(
         """
         from exptrack.portable.snapshot import copy_archive
 
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         if self._writable:
             recovery.settle(self._connection, opening=True)
         return copy_archive(self._connection, path, progress)

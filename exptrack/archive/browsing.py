@@ -272,7 +272,7 @@ class ArchiveBrowsing(ArchiveQueries):
 
         text, most = _check_written(text, "filter"), check_whole(limit, "limit", 0, MOST_COMPLETIONS)
         place = _check_cursor(cursor, text)
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         return completion.complete_filter(self._connection, text, place, most)
 
     def complete_field(
@@ -297,7 +297,7 @@ class ArchiveBrowsing(ArchiveQueries):
         names = read_names(among, "among", like="['metric']")
         chosen = [check_choice(one, "a kind of field", completion.FIELD_KINDS) for one in names]
         place = _check_cursor(cursor, text)
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         return completion.complete_field(self._connection, text, place, kind, chosen, most)
 
 

@@ -192,7 +192,7 @@ class ArchivePortable:
         """
         from exptrack.portable.pack import pack_archive
 
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         if self._writable:
             recovery.settle(self._connection, opening=True)
         return pack_archive(self._connection, path, snapshot=snapshot, progress=progress)

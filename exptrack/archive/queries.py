@@ -6,7 +6,8 @@ also marks runs whose process died as interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from exptrack.archive.series import ArchiveSeries, _list_ids
 from exptrack.database.connection import Connection, Parameters, in_reading
@@ -17,7 +18,7 @@ from exptrack.plain import is_mapping, read_elements, read_items, read_names
 from exptrack.records import RunSummary
 from exptrack.runs import lookup
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.tracking.recovery import settle
+from exptrack.tracking.recovery import read_settled, settle
 from exptrack.validation import (
     check_flag,
     check_name,
@@ -29,14 +30,17 @@ from exptrack.validation import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
 
-    from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff, RunsLeftOut
+    from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunsLeftOut
+    from exptrack.analysis.run_diff import RunDiff
     from exptrack.archive.records import SqlResult
     from exptrack.query.details import RunDetail
     from exptrack.query.run_filter import RunFilter
     from exptrack.query.run_query import RunQuery
     from exptrack.query.views import UserView
+
+    _T = TypeVar("_T")
 
 SQL_MAX_ROWS = 10_000
 SQL_TIMEOUT_S = 30.0
@@ -53,9 +57,14 @@ class ArchiveQueries(ArchiveSeries):
 
         Waits for a second at most, and raises nothing: what is in the file can be read all the same.
         """
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         if self._writable:
             settle(self._connection)
+
+    def _read_settled(self, read: Callable[[], _T]) -> _T:
+        """Return what a call reads, after what :meth:`_settle` does."""
+        drain_all(self._connection.file)
+        return read_settled(self._connection, read) if self._writable else read()
 
     # Runs
 
@@ -70,8 +79,7 @@ class ArchiveQueries(ArchiveSeries):
         """List the runs that a filter admits (by default all), newest first."""
         from exptrack.query import run_lists
 
-        self._settle()
-        return run_lists.list_runs(self._connection, run_filter, limit)
+        return self._read_settled(partial(run_lists.list_runs, self._connection, run_filter, limit))
 
     def find_run(self, *, external_id: str) -> RunSummary:
         """Return the run that was started with this external id. Every call that takes a run takes the result.
@@ -113,8 +121,7 @@ class ArchiveQueries(ArchiveSeries):
         """
         from exptrack.query import ranking
 
-        self._settle()
-        found = ranking.best_runs(self._connection, metric, direction, by=by)
+        found = self._read_settled(partial(ranking.best_runs, self._connection, metric, direction, by=by))
         return found[0][0] if found else None
 
     @listed
@@ -142,8 +149,9 @@ class ArchiveQueries(ArchiveSeries):
 
         limit = check_whole(limit, "limit", 0)
         filters = _list_filters(where)
-        self._settle()
-        return ranking.best_runs(self._connection, metric, direction, by=by, limit=limit, where=filters)
+        return self._read_settled(
+            partial(ranking.best_runs, self._connection, metric, direction, by=by, limit=limit, where=filters)
+        )
 
     def count_left_out(
         self, metric: str, *, where: str | Iterable[str] = (), statistic: str = "last"
@@ -181,8 +189,7 @@ class ArchiveQueries(ArchiveSeries):
         """
         from exptrack.analysis import difference
 
-        self._settle()
-        return difference.diff_runs(self._connection, run_a, run_b)
+        return self._read_settled(partial(difference.diff_runs, self._connection, run_a, run_b))
 
     def compare(self, run_ids: object, *, all_keys: bool = False) -> RunComparison:
         """Compare runs side by side: the config keys that differ (or all), what set each, and all metrics.

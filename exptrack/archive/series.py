@@ -61,7 +61,7 @@ class ArchiveSeries:
             RunNotFoundError: no run has this id.
             AmbiguousRunError: it means several runs.
         """
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         return self._read_series(run_id, name, start, stop, buckets)
 
     @in_reading
@@ -124,7 +124,7 @@ class ArchiveSeries:
         wanted, metrics = _list_ids(self._connection, run_ids), check_names(names)
         scale = check_scale(by, width, start, stop)
         count = check_whole(buckets, "buckets", 1, MAX_BUCKETS)
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         return self._read_curves(wanted, metrics, scale, count)
 
     @in_reading
@@ -203,7 +203,7 @@ class ArchiveSeries:
         from exptrack.metrics.series import check_names
 
         called = check_label(label)
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         wanted = _list_ids(self._connection, run_ids)
         run_names, series = self._read_each(wanted, check_names(names), start, stop)
         return align_series(series, by, every, label_runs(run_names, called))

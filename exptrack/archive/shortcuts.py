@@ -19,7 +19,8 @@ from exptrack.extras import require_optuna
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from exptrack.analysis.records import RunChanges, RunComparison, RunDiff
+    from exptrack.analysis.records import RunChanges, RunComparison
+    from exptrack.analysis.run_diff import RunDiff
     from exptrack.artifacts.records import GcReport
     from exptrack.portable.verification import VerifyReport
     from exptrack.query.details import RunDetail

@@ -92,7 +92,7 @@ class CheckpointChoice(Retention):
         Raises:
             InvalidValueError: the run has not logged the metric, or its name does not tell the direction.
         """
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         return self._judge(metric, direction)
 
     @in_reading

@@ -127,7 +127,7 @@ class Retention(Naming):
             )
         if metric is not None:
             metric, direction = check_name(metric, "metric"), check_direction(direction)
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         with self._connection.transaction(durable=True):
             rows = self._read_versions(name)
             if not rows:

@@ -155,7 +155,7 @@ class Connection(Resting):
         self._local.inside = kind
         try:
             for _ in range(attempts):
-                self._require_descriptors(getattr(self._local, "handle", None))
+                self._require_descriptors(self._own_handle())
                 try:
                     return work()
                 except AnotherWrite as found:

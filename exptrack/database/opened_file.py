@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
 
 import exptrack.own_files as own_files
@@ -90,6 +90,7 @@ class OpenedFile(Placed):
         self._patience = Patience()
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._left: list[Left] = []  # by threads that have ended; to be closed
+        self._given_up: list[Handle] = []  # each is that of the next thread which has none
         self._lock = threading.Lock()
         self.journal_guard = threading.RLock()  # while the journal of this connection is made or deleted
         self._hold: Hold | None = None
@@ -212,14 +213,22 @@ class OpenedFile(Placed):
     def _handle(self) -> Handle:
         """Return this thread's handle. Use its connection only by :meth:`_raw`, while its `busy` is held."""
         self.require_open()
-        handle: Handle | None = getattr(self._local, "handle", None)
+        handle = self._own_handle()
         if not self._inside:
             self._require_descriptors(handle)
-        if handle is None:
-            handle = self._new_handle()
-            self._local.handle = handle
         # The connection for changes never counts as idle.
         handle.used_at = math.inf if self._inside == SECTION else time.monotonic()
+        return handle
+
+    def _own_handle(self) -> Handle:
+        """Return this thread's handle. If it has none, it gets one that was given up, or else a new one."""
+        handle: Handle | None = getattr(self._local, "handle", None)
+        if handle is None:
+            try:
+                handle = self._given_up.pop()
+            except IndexError:
+                handle = self._new_handle()
+            self._local.handle = handle
         return handle
 
     def _new_handle(self) -> Handle:
@@ -349,22 +358,6 @@ class OpenedFile(Placed):
                 for user in users:
                     user._hold = None
 
-    @contextmanager
-    def apart(self) -> Iterator[sqlite3.Connection]:
-        """Open a SQLite connection for the block alone.
-
-        A fork in another thread waits until the block has ended, for up to 10 s.
-        """
-        self.require_open()
-        handle = self._new_handle()
-        with handle.busy:
-            try:
-                raw = self._raw(handle)
-                handle.depth = 1  # so that a fork of this thread leaves it open
-                yield raw
-            finally:
-                handle.close()
-
     def close(self) -> None:
         """Close the connections of every thread. The last process that closes copies the WAL into the file."""
         if self._closed:
@@ -406,6 +399,7 @@ class OpenedFile(Placed):
                 finally:
                     handle.busy.release()
         self._local = threading.local()
+        self._given_up.clear()
         for thread in (self._sections, *self._idle_readers):
             thread.ask_to_end()
         self._close_left()

@@ -10,8 +10,10 @@ Invariant: the connection for changes stays open, and so does one that is in use
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from exptrack.database.frozen import look_at
 from exptrack.database.side_files import SideFiles
@@ -55,6 +57,33 @@ class Upkeep(SideFiles):
         while len(self._idle_readers) > KEPT_READERS:
             with suppress(IndexError):  # another thread was faster
                 self._idle_readers.pop(0).ask_to_end()
+
+    def give_handle_up(self) -> None:
+        """Leave the SQLite connection of this thread to the next thread that has none. Call outside of a
+        transaction.
+
+        The connection that opened an archive has read its schema, which takes longer than a short question.
+        """
+        handle = self._own_handle()
+        handle.used_at = time.monotonic()
+        del self._local.handle
+        self._given_up.append(handle)
+
+    @contextmanager
+    def apart(self) -> Iterator[sqlite3.Connection]:
+        """Open a SQLite connection for the block alone.
+
+        A fork in another thread waits until the block has ended, for up to 10 s.
+        """
+        self.require_open()
+        handle = self._new_handle()
+        with handle.busy:
+            try:
+                raw = self._raw(handle)
+                handle.depth = 1  # so that a fork of this thread leaves it open
+                yield raw
+            finally:
+                handle.close()
 
     def read_version(self) -> str:
         """Return a text that differs once another one has been committed to the file, by any process.

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.metrics.axes import Grid, Range, StepAxis
-from exptrack.metrics.cells import Held, fill_cells, read_bounds, read_cells_of_steps
+from exptrack.metrics.cells import Held, fill_cells, read_bounds
+from exptrack.metrics.growing_cells import read_cells_of_steps
 from exptrack.metrics.level_builder import find_shift
 from exptrack.metrics.levels import has_levels, read_columns
 from exptrack.metrics.series import SERIES_OF, check_range, float_array, int_array
@@ -162,7 +163,7 @@ def read_buckets(
     checked = check_name(name, "metric name")
     count = check_whole(buckets, "buckets", 1, MAX_BUCKETS)
     low, high = check_range(start, stop)
-    drain_all(connection.path)
+    drain_all(connection.file)
     grid = Grid(0, 1, 0, 1)
     # One snapshot, so that the summary, which is read first, describes the same points.
     with connection.snapshot():

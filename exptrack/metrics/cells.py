@@ -305,8 +305,8 @@ class Held(NamedTuple):
     has_levels: bool = False
 
 
-def read_cells_of_steps(connection: Connection, held: Held, bounds: Range, grid: Grid) -> dict[str, array[Any]]:
-    """Read a series on a grid of steps; `bounds` are its least and greatest step there."""
+def scan_cells_of_steps(connection: Connection, held: Held, bounds: Range, grid: Grid) -> dict[str, array[Any]]:
+    """Read a series on a grid of steps by a scan; `bounds` are its least and greatest step there."""
     low, high = bounds
     axis = StepAxis()
     cells = range(int(grid.find_cell(low)), int(grid.find_cell(high)) + 1)

@@ -26,8 +26,8 @@ from exptrack.metrics.cells import (
     cut,
     fill_cells,
     read_bounds,
-    read_cells_of_steps,
 )
+from exptrack.metrics.growing_cells import read_cells_of_steps
 from exptrack.metrics.levels import has_levels, read_columns, read_level
 from exptrack.metrics.series import check_range
 from exptrack.metrics.summary import may_have_levels

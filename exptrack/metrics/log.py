@@ -222,7 +222,7 @@ class MetricLog:
 
     @in_section
     def _store_many(self, name: str, now_ms: int, columns: Columns) -> None:
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         count, times = len(columns.values), columns.times
         stored = SeriesRow(self._run, name)
         with self._connection.transaction():
@@ -451,7 +451,7 @@ class MetricLog:
 
     @in_section
     def _commit(self, names: Sequence[str], numbers: list[float], step: int | None, time_ms: float) -> None:
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         batches = []
         with self._connection.transaction():
             self._require_running()

@@ -162,7 +162,7 @@ def read_series(
     """Read one metric of one run as columns; see :meth:`exptrack.Run.series`."""
     checked = check_name(name, "metric name")
     low, high = check_range(start, stop)
-    drain_all(connection.path)
+    drain_all(connection.file)
     row = connection.one(SERIES_OF, (run, checked))
     buffers: Buffers = (array("q"), array("d"), array("d"))
     if row is not None and low <= high:

@@ -102,7 +102,7 @@ class Tail:
         Raises:
             RunNotFoundError: a run has been deleted.
         """
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         with self._connection.snapshot():
             for row in self._read_heads():
                 self._note(row)
@@ -114,7 +114,7 @@ class Tail:
         Raises:
             RunNotFoundError: a run has been deleted.
         """
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         updates = []
         # Read counts and points in one snapshot; otherwise a point logged in between would be read twice.
         with self._connection.snapshot():

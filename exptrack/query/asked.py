@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
+from exptrack.named_tuples import NamedTuple
 from exptrack.query.conditions import EVERYTHING, Condition, Field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Order(NamedTuple):

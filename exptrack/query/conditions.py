@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, TypeAlias
 
 from exptrack.keypath import split_path
+from exptrack.named_tuples import NamedTuple
 from exptrack.records import RunStatus, TrialState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
 
 STATISTICS = tuple("last min max first mean count nan_count last_step first_step min_step max_step".split())
 TEXT_FACTS = tuple(
@@ -56,7 +60,7 @@ DATA = "data"  # `data.NAME = x` means that the data of this name is x
 ROOTS = (*CONFIG_ROOTS, *METRIC_ROOTS, *ATTR_ROOTS, DATA)
 # A part of a name that needs no quotes.
 BARE_PART = r"[\w/\-:@+%#$~^&|]+"
-Scalar: TypeAlias = str | int | float | bool | list[Any] | None
+Scalar: TypeAlias = "str | int | float | bool | list[Any] | None"
 
 
 class Field(NamedTuple):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from exptrack.named_tuples import NamedTuple
 from exptrack.query.conditions import DATA
 from exptrack.query.run_sql import TRIAL_VALUES
 from exptrack.runs.data import DATA_WORDS

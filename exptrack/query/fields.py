@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
 
 from exptrack.config.store import read_leaves
 from exptrack.config.tree import leaf_value
@@ -25,9 +24,16 @@ from exptrack.runs.lookup import STATUSES
 from exptrack.times import moment
 from exptrack.validation import check_choice
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
 OF_RUNS = "IN (SELECT value FROM json_each(:runs))"
 ROW_IDS = "SELECT run_id, id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
 RUN_VALUES = f"SELECT r.id{{values}} FROM run AS r WHERE r.id {OF_RUNS}"
+NEWEST_VALUES = """
+SELECT r.id{values} FROM run AS r WHERE r.deleted_at IS NULL ORDER BY r.started_at DESC, r.id DESC LIMIT ?
+"""
 SET_WORDS = "SELECT x.run, {word} FROM {source} WHERE {test}"
 SERIES_VALUES = f"SELECT s.metric, s.run, {{values}} FROM metric_series AS s WHERE s.run {OF_RUNS}"
 CHOSEN_SERIES_VALUES = f"{SERIES_VALUES} AND s.metric IN (SELECT value FROM json_each(:metrics))"
@@ -49,7 +55,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 ALWAYS_LOGGED = ("last", "first")
 
 # A value for each run, in the order of the runs.
-Values: TypeAlias = list[Any]
+Values: TypeAlias = "list[Any]"
 
 
 def read_fields(
@@ -81,30 +87,54 @@ def read_facts(
 ) -> dict[Field, Values]:
     """Read facts of runs: those with one value by one statement, each set of words by another."""
     chosen = list(dict.fromkeys(fields))
-    plain = [field.name for field in chosen if field.name not in SETS]
-    values = "".join(f", {FACT_VALUES[name]}" for name in plain)
+    plain = [field for field in chosen if has_one_value(field)]
     asked = {"runs": json.dumps(list(runs))}
-    by_run = {row[0]: row for row in connection.fold(RUN_VALUES.format(values=values), asked, list)}
+    by_run = {row[0]: row for row in connection.fold(_select(RUN_VALUES, plain), asked, list)}
     nothing = (None,) * (len(plain) + 1)
-    rows = [by_run.get(run, nothing) for run in runs]
+    known = _convert_facts([by_run.get(run, nothing) for run in runs], plain, dead)
     found: dict[Field, Values] = {}
     for field in chosen:
-        if field.name in SETS:
+        if field in known:
+            found[field] = known[field]
+        else:
             words = _read_words(connection, runs, field.name)
             found[field] = [words.get(run, ()) for run in runs]
-            continue
-        place = plain.index(field.name) + 1
+    return found
+
+
+def has_one_value(field: Field) -> bool:
+    """Whether the field is a fact of which each run has one value at most."""
+    return field.kind == "fact" and field.name not in SETS
+
+
+@decoding_rows
+def read_newest_facts(
+    connection: Connection, limit: int, fields: Iterable[Field], dead: Sequence[int]
+) -> dict[Field, Values]:
+    """Read facts that have one value, of all runs or so many, the newest first, by one statement."""
+    chosen = list(dict.fromkeys(fields))
+    return _convert_facts(connection.fold(_select(NEWEST_VALUES, chosen), (limit,), list), chosen, dead)
+
+
+def _select(sql: str, fields: Iterable[Field]) -> str:
+    return sql.format(values="".join(f", {FACT_VALUES[field.name]}" for field in fields))
+
+
+def _convert_facts(
+    rows: Sequence[tuple[Any, ...]], fields: Sequence[Field], dead: Sequence[int]
+) -> dict[Field, Values]:
+    """Turn rows of a row id and a value of each field into columns; a run that is gone has no row id."""
+    runs, *columns = map(list, zip(*rows, strict=True)) if rows else [[] for _ in range(len(fields) + 1)]
+    found: dict[Field, Values] = {}
+    for field, cells in zip(fields, columns, strict=True):
         convert = _CONVERTERS.get(FACTS[field.name])
-        cells = [row[place] for row in rows]
         if convert is not None:
             cells = [None if cell is None else convert(cell) for cell in cells]
-        if field.name == "status":
-            gone = by_run.keys() & set(dead)
-            if gone:
-                cells = [
-                    RunStatus.INTERRUPTED if run in gone else cell
-                    for run, cell in zip(runs, cells, strict=True)
-                ]
+        if field.name == "status" and dead:
+            gone = frozenset(dead)
+            cells = [
+                RunStatus.INTERRUPTED if run in gone else cell for run, cell in zip(runs, cells, strict=True)
+            ]
         found[field] = cells
     return found
 

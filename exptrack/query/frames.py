@@ -27,11 +27,13 @@ from exptrack.query.fields import (
     OF_RUNS,
     Values,
     check_statistic,
+    has_one_value,
     read_attrs,
     read_configs,
     read_facts,
     read_fields,
     read_metrics,
+    read_newest_facts,
 )
 from exptrack.validation import check_text
 
@@ -59,14 +61,17 @@ KINDS = {
 
 def read_table(
     connection: Connection,
-    runs: Sequence[int],
+    find_runs: Callable[[], Sequence[int]],
     dead: Sequence[int],
     columns: Iterable[str] | None,
     statistic: str | Iterable[str],
     check: Callable[[Field, str], None],
+    *,
+    newest: int | None = None,
 ) -> Table:
-    """Read runs, by row id, into columns; see :meth:`exptrack.RunQuery.to_dicts`. Call inside a snapshot.
+    """Read runs into columns; see :meth:`exptrack.RunQuery.to_dicts`. Call inside a snapshot.
 
+    `find_runs` returns their row ids. If they are so many of the newest, or all for -1, `newest` says so.
     `check` refuses a field that looks misspelled.
     """
     statistics = _check_statistics(statistic)
@@ -76,9 +81,12 @@ def read_table(
                 "statistic goes only with the default columns; write it into the name, like metrics.acc.max"
             )
         chosen = check_columns(columns, check)
-        found = read_fields(connection, runs, chosen.values(), dead)
+        if newest is not None and all(map(has_one_value, chosen.values())):
+            found = read_newest_facts(connection, newest, chosen.values(), dead)
+        else:
+            found = read_fields(connection, find_runs(), chosen.values(), dead)
         return {name: _make_column(field, found[field]) for name, field in chosen.items()}
-    names = [*FACT_COLUMNS]
+    runs, names = find_runs(), [*FACT_COLUMNS]
     if connection.value(HAVE_TRIALS, {"runs": json.dumps(list(runs))}):
         names += TRIAL_COLUMNS
     facts = {name: read_field(name) for name in names}

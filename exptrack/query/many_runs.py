@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.errors import RunBusyError
+from exptrack.named_tuples import NamedTuple
 from exptrack.query.conditions import And, Comparison, Condition, Field
 from exptrack.runs.attributes import (
     check_attribute_key,
@@ -30,8 +30,10 @@ from exptrack.runs.store import check_note, check_tags, insert_note
 from exptrack.shown import shown
 from exptrack.times import utc_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
+    from typing import Any
 
     from exptrack.artifacts.blobs import Collected
     from exptrack.query.asked import Asked

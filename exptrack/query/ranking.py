@@ -7,14 +7,18 @@ trials are left out unless a filter names them. Without a filter, nothing of the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
+from exptrack.named_tuples import NamedTuple
 from exptrack.query.metric_names import read_metric_name
 from exptrack.query.run_sql import IS_PRUNED
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import read_runs, summarize_runs
 from exptrack.validation import check_choice, check_direction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # A statement for each value and direction, because an index holds each order. The bounds exclude NaN, which is
 # NULL, and the infinities. Of equal runs, the one stored first wins.

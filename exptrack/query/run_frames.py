@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.frames import Records, Table, table_to_pandas, table_to_polars, to_dicts
 from exptrack.query import frames
 from exptrack.runs.ownership import find_dead_runs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
 
@@ -31,6 +32,7 @@ class RunFrames:
     if TYPE_CHECKING:
 
         def _check_field(self, field: Field, text: str) -> None: ...
+        def _count_newest(self) -> int | None: ...
         def _row_ids(self, dead: Sequence[int]) -> array[int]: ...
 
     def to_dicts(
@@ -112,8 +114,10 @@ class RunFrames:
         self._settle()
         with self._connection.snapshot():
             dead = find_dead_runs(self._connection)
-            runs, check = self._row_ids(dead), self._check_field
-            return frames.read_table(self._connection, runs, dead, columns, statistic, check)
+            find_runs, check, newest = partial(self._row_ids, dead), self._check_field, self._count_newest()
+            return frames.read_table(
+                self._connection, find_runs, dead, columns, statistic, check, newest=newest
+            )
 
     @in_reading
     def _points(self, names: str | Iterable[str] | None, label: str) -> Points:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
@@ -20,7 +19,10 @@ from exptrack.runs.lookup import RUN_COLUMNS, RUNS_BY_ROW_ID, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.query.asked import SelectedRun
     from exptrack.query.run_filter import RunFilter
 
@@ -40,7 +42,7 @@ def list_runs(
     limit = None if limit is None else check_whole(limit, "limit", 0)
     if run_filter is None:
         rows = connection.fold(NEWEST_RUNS, (NO_LIMIT if limit is None else limit,), list)
-        return summarize_runs(connection, rows, find_dead_runs(connection))
+        return summarize_runs(connection, rows, find_dead_runs(connection), of_all=limit is None)
     from exptrack.query.asked import NEWEST_FIRST
     from exptrack.query.run_filter import RunFilter
     from exptrack.query.selection import Selection
@@ -53,9 +55,9 @@ def list_runs(
 
 
 @decoding_rows
-def read_newest(connection: Connection, limit: int | None) -> array[int]:
-    """Return the row ids of all runs, or of so many, the newest first."""
-    found = connection.value(NEWEST_ROW_IDS, (NO_LIMIT if limit is None else limit,))
+def read_newest(connection: Connection, limit: int) -> array[int]:
+    """Return the row ids of so many runs, or of all for -1, the newest first."""
+    found = connection.value(NEWEST_ROW_IDS, (limit,))
     return array("q", json.loads(found))
 
 

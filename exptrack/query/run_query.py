@@ -12,11 +12,11 @@ import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunTrashedError
 from exptrack.listed import listed
+from exptrack.named_tuples import NamedTuple
 from exptrack.plain import read_elements, short_repr
 from exptrack.query import frames
 from exptrack.query.asked import NEWEST_FIRST, Asked, Order, SelectedRun
@@ -25,7 +25,7 @@ from exptrack.query.field_names import read_field
 from exptrack.query.fields import Values, read_fields, read_row_ids
 from exptrack.query.many_runs import ManyRuns
 from exptrack.query.run_frames import RunFrames
-from exptrack.query.run_lists import read_newest, read_rows
+from exptrack.query.run_lists import NO_LIMIT, read_newest, read_rows
 from exptrack.query.run_sql import TRASHED
 from exptrack.records import Artifact, RunSummary
 from exptrack.runs.lookup import id_of, read_runs, resolve_run, summarize_runs
@@ -33,7 +33,10 @@ from exptrack.runs.ownership import find_dead_runs
 from exptrack.shown import shown
 from exptrack.validation import check_flag, check_name, check_step, check_text, check_whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from exptrack.markup.notebook import View
     from exptrack.query.field_summary import FieldInfo, FieldSummary
     from exptrack.query.media import ArtifactGrid, ArtifactName
@@ -549,9 +552,16 @@ class RunQuery(ManyRuns, RunFrames):
         selection, limit = self._select(dead), self._asked.limit
         return selection.find_members() if limit is None else selection.row_ids(limit)
 
+    def _count_newest(self) -> int | None:
+        """Return how many of the newest runs the query has, -1 for all; None if it has others."""
+        if self._asked.condition != EVERYTHING or self._asked.order != NEWEST_FIRST:
+            return None
+        return NO_LIMIT if self._asked.limit is None else self._asked.limit
+
     def _row_ids(self, dead: Sequence[int]) -> array[int]:
-        if self._asked.condition == EVERYTHING and self._asked.order == NEWEST_FIRST:
-            return read_newest(self._connection, self._asked.limit)
+        newest = self._count_newest()
+        if newest is not None:
+            return read_newest(self._connection, newest)
         return self._select(dead).row_ids(self._asked.limit)
 
     # What a notebook shows

@@ -8,10 +8,10 @@ s3://bucket/train                  no file of this machine: as it was given
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
+from exptrack.named_tuples import NamedTuple
 from exptrack.shown import shown
 
 # Of a name and a reference, called j: where the digest begins, the reference before it, and what data is

@@ -29,6 +29,13 @@ from exptrack.runs.ownership import find_dead_runs
 from exptrack.runs.seal import reseal_run
 from exptrack.tracking.lifecycle import interrupt_dead_runs, recover_journals
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+
+
 PATIENCE_S = 1.0
 PAUSE_S = 10.0  # between two attempts, once one has failed
 
@@ -55,6 +62,8 @@ def begin(connection: Connection) -> None:
         _warn_of(list_waiting(connection))
     except ArchiveError as error:
         warn(f"whether anything waits beside {connection.file} is unknown: {error}")
+    if connection.mode != "rw":
+        connection.give_handle_up()
 
 
 def settle(connection: Connection, *, opening: bool = False) -> None:
@@ -65,10 +74,31 @@ def settle(connection: Connection, *, opening: bool = False) -> None:
     """
 
     def work() -> None:
-        if find_dead_runs(connection) or (opening and _has_journals(connection)):
+        # By a reading: a statement in this thread would open one more SQLite connection.
+        if connection.reading(partial(find_dead_runs, connection)) or (opening and _has_journals(connection)):
             connection.section(lambda: _settle(connection), within_s=PATIENCE_S)
 
     _attempt(connection, work)
+
+
+def read_settled(connection: Connection, read: Callable[[], _T]) -> _T:
+    """Return what `read` reads after :func:`settle`; one reading does both where nothing is to be settled.
+
+    To change to another thread and back takes an eighth of the time of a short question.
+    """
+
+    def look() -> list[_T]:
+        try:
+            is_settled = not find_dead_runs(connection)
+        except ArchiveError:
+            is_settled = False  # settling meets the same, and tells
+        return [read()] if is_settled else []
+
+    answer = connection.reading(look)
+    if not answer:
+        settle(connection)
+        answer.append(read())
+    return answer[0]
 
 
 def _attempt(connection: Connection, work: Callable[[], None]) -> None:
@@ -93,6 +123,7 @@ def _attempt(connection: Connection, work: Callable[[], None]) -> None:
 def _settle_if_due(connection: Connection) -> None:
     if find_dead_runs(connection) or _has_journals(connection):
         _settle(connection)
+    connection.give_handle_up()
 
 
 def _settle(connection: Connection) -> None:

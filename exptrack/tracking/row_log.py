@@ -112,7 +112,7 @@ def _read_rows(run: MetricLog, rows: Iterable[Any]) -> dict[str, MetricRows]:
 @in_section
 def _store(connection: Connection, run: MetricLog, found: dict[str, MetricRows], batch: Batch | None) -> bool:
     # What this process logged before comes first.
-    drain_all(connection.path)
+    drain_all(connection.file)
     following: dict[str, int] = {}
     with connection.transaction():
         is_over = _is_over(run)

@@ -231,7 +231,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
     @listed
     def get_metric(self, name: str) -> list[MetricPoint]:
         """Return every point of a metric by step, repetitions in order of logging; empty if never logged."""
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         found = read_curve(self._connection, self._run, check_name(name, "metric name"), self.started_at)
         if not found:
             self._require_present()
@@ -239,7 +239,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
 
     def get_last_metric(self, name: str) -> MetricPoint | None:
         """Return the point of a metric that was logged last, or None if it was never logged."""
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         found = read_last(self._connection, self._run, check_name(name, "metric name"), self.started_at)
         if found is None:
             self._require_present()
@@ -248,7 +248,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
     @property
     def metrics(self) -> dict[str, float]:
         """The last value of each metric by name, read now, as a copy."""
-        drain_all(self._connection.path)
+        drain_all(self._connection.file)
         found = read_last_values(self._connection, [self._run]).get(self._run, {})
         if not found:
             self._require_present()

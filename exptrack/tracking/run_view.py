@@ -25,7 +25,7 @@ from exptrack.runs.ownership import find_dead_runs
 
 def view_run(connection: Connection, run: int, run_id: str) -> View:
     """Return what a notebook shows of a run, as its file has it now."""
-    drain_all(connection.path)
+    drain_all(connection.file)
     fields, artifacts = _read_fields(connection, run, run_id)
     parts = draw_fields(fields)
     if artifacts:

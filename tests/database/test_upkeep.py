@@ -123,3 +123,20 @@ def test_a_version_changes_with_every_commit_and_only_then(tmp_path: Path) -> No
         assert watcher is not None
         watcher.close()  # as a fork does
         assert has_changed()
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_the_first_question_reads_through_the_connection_that_opened_the_archive(
+    archive: Archive, mode: str
+) -> None:
+    archive.start_run({"lr": 0.1}).complete()
+    with Archive(archive.path, mode=mode) as other:
+        handles = list(other._connection._handles)
+        assert [handle.raw is not None for handle in handles] == [True]
+        assert len(other.list_runs()) == len(other.runs().to_dicts(["id"])) == 1
+        assert list(other._connection._handles) == handles
+        if mode == "rw":
+            other.start_run({"lr": 0.2}).complete()  # the thread for changes opens one of its own
+            assert opened(other._connection) == 2
+            assert len(other.list_runs()) == 2
+    assert opened(other._connection) == 0

@@ -56,7 +56,7 @@ SAVE_SERIES = """
 INSERT INTO metric_series
     (id, run, metric, count, nan_count, first_step, first_value, last_step, last_value, last_time_ms,
      top_step, min_step, min_value, max_step, max_value, value_sum, completed, checksum, rows_sum)
-SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+SELECT * FROM (VALUES {rows}) WHERE column1 > 0
 ON CONFLICT (id) DO UPDATE
 SET count = excluded.count, nan_count = excluded.nan_count, first_step = excluded.first_step,
     first_value = excluded.first_value, last_step = excluded.last_step, last_value = excluded.last_value,
@@ -486,6 +486,12 @@ class PointsChecksum:
         """Add these points like :meth:`add`; `times_ms` has their times once more."""
         steps = words.steps
         extremes = self._collect(words, times_ms) if self._collects else None
+        if not self.count and seqs is None and len(steps) <= CRC_POINTS and sys.byteorder == "little":
+            # Most series are short, and all of their points come at once.
+            self.count, self._start = len(steps), (steps[0], 0)
+            no_seqs = bytes(8 * len(steps))
+            self._parts = [zlib.crc32(column) for column in (steps, no_seqs, words.times_ms, words.values)]
+            return extremes
         columns: list[array[Any]] = [
             words.steps,
             array("q", seqs or bytes(8 * len(steps))),

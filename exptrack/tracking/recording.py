@@ -170,7 +170,7 @@ class _Batch:
 
     @in_section
     def _store_apart(self) -> list[str]:
-        with self._connection.transaction():
+        with self._connection.in_bulk(), self._connection.transaction():
             return self._store()
 
     def _store(self) -> list[str]:

@@ -24,7 +24,7 @@ from itertools import groupby, islice
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
-from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
+from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, GatheredRows, hash_row, sum_points, wrap_sum
 from exptrack.metrics.columns import PointWords, pack_points
 from exptrack.metrics.insertion import Part, insert_points, insert_repetitions, insert_rows
 from exptrack.metrics.summary import Summary
@@ -225,15 +225,18 @@ class _Added(NamedTuple):
 
 
 def begin_series(
-    connection: Connection, wanted: Iterable[tuple[int, str, bool]], metrics: dict[str, int]
+    connection: Connection,
+    wanted: Iterable[tuple[int, str, bool]],
+    metrics: dict[str, int],
+    gathered: GatheredRows,
 ) -> list[SeriesRow]:
     """Begin series for runs recorded after their end: each with run, name and whether the run completed.
 
     Call inside a transaction, and give each series its points in the same one. `metrics` holds the row ids of
-    the metric names known so far, and gains the new ones.
+    the metric names known so far, and gains the new ones. The sums of the runs change once what is `gathered`
+    is written.
     """
     begun = []
-    names: dict[int, list[str]] = {}
     row_id = int(connection.value(LAST_SERIES))
     for run, name, completed in wanted:
         row_id += 1
@@ -243,9 +246,7 @@ def begin_series(
         series.completed = completed
         series.begin(row_id, metrics[name])
         begun.append(series)
-        names.setdefault(run, []).append(name)
-    for run, found in names.items():
-        _add_names(connection, run, found)
+        gathered.add_to_run(run, _hash_name(name))
     return begun
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.config.store import RowIds
 from exptrack.database.connection import Connection, in_section
-from exptrack.database.row_sums import hash_row
+from exptrack.database.row_sums import GatheredRows, hash_row
 from exptrack.errors import ConflictError, ExptrackError, ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
 from exptrack.metrics.series_seals import save_blocks_and_levels
@@ -178,7 +178,7 @@ class _Batch:
         known = self._find_known_runs()
         run_ids = self._draw_run_ids(known)
         # New for each batch: another process may delete sources that no config uses in between.
-        row_ids = RowIds(self._connection)
+        row_ids, gathered = RowIds(self._connection), GatheredRows(self._connection)
         runs: list[tuple[WrittenRun, CheckedRecord]] = []
         begun: set[str] = set()
         # Where another process began such a run since the record was added, that is the parent.
@@ -196,10 +196,10 @@ class _Batch:
                 )
             parent = record.new.parent
             new = record.new if parent is None else record.new._replace(parent=moved.get(parent, parent))
-            written = insert_run(self._connection, run_id, new, row_ids)
-            self._write_happenings(written.row_id, run_id, record, stored)
+            written = insert_run(self._connection, run_id, new, gathered, row_ids)
+            self._write_happenings(written.row_id, run_id, record, stored, gathered)
             runs.append((written, record))
-        self._write_points(runs)
+        self._write_points(runs, gathered)
         return run_ids
 
     def _find_known_runs(self) -> dict[str, str]:
@@ -235,12 +235,21 @@ class _Batch:
         return self._draw_run_ids(known)
 
     def _write_happenings(
-        self, run: int, run_id: str, record: CheckedRecord, stored: list[NewBlob | StoredFolder]
+        self,
+        run: int,
+        run_id: str,
+        record: CheckedRecord,
+        stored: list[NewBlob | StoredFolder],
+        gathered: GatheredRows,
     ) -> None:
         """Write all that happened in a run, by time. The run's end comes before what happened later."""
         connection, new = self._connection, record.new
         assert new.ended_at is not None
         end = utc_text(new.ended_at)
+        if not record.happened and not stored and not record.attributes:
+            record_end(connection, run, new.status, new.reason, end, gathered=gathered)
+            return
+        gathered.write()  # each of these looks at what is there already
         steps: list[tuple[str, Callable[..., None], tuple[Any, ...]]] = [
             (at, _WRITERS[kind], (connection, run, data)) for at, kind, data in record.happened
         ]
@@ -259,14 +268,15 @@ class _Batch:
         if record.attributes:
             save_attributes(connection, run, record.attributes, end)
 
-    def _write_points(self, runs: list[tuple[WrittenRun, CheckedRecord]]) -> None:
+    def _write_points(self, runs: list[tuple[WrittenRun, CheckedRecord]], gathered: GatheredRows) -> None:
         connection = self._connection
         series = [
             (written.row_id, name, one.new.status is RunStatus.COMPLETED)
             for written, one in runs
             for name in one.metrics
         ]
-        begun = begin_series(connection, series, self._metrics)
+        begun = begin_series(connection, series, self._metrics, gathered)
+        gathered.write()
         points = (columns for _run, one in runs for columns in one.metrics.values())
         append_points(
             connection, [NewPoints(one, *columns) for one, columns in zip(begun, points, strict=True)]

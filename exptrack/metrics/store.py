@@ -225,18 +225,15 @@ class _Added(NamedTuple):
 
 
 def begin_series(
-    connection: Connection,
-    wanted: Iterable[tuple[int, str, bool]],
-    metrics: dict[str, int],
-    gathered: GatheredRows,
+    connection: Connection, wanted: Iterable[tuple[int, str, bool]], gathered: GatheredRows
 ) -> list[SeriesRow]:
     """Begin series for runs recorded after their end: each with run, name and whether the run completed.
 
-    Call inside a transaction, and give each series its points in the same one. `metrics` holds the row ids of
-    the metric names known so far, and gains the new ones. The sums of the runs change once what is `gathered`
-    is written.
+    Call inside a transaction, and give each series its points in the same one. The sums of the runs change once
+    what is `gathered` is written.
     """
     begun = []
+    metrics: dict[str, int] = {}
     row_id = int(connection.value(LAST_SERIES))
     for run, name, completed in wanted:
         row_id += 1

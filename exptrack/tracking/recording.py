@@ -64,11 +64,10 @@ def record_runs(connection: Connection, records: Iterable[RecordedRun], known: s
     """Store finished runs; see :meth:`exptrack.Archive.record_runs`."""
     skips = check_choice(known, "known", ("refuse", "skip")) == "skip"
     run_ids: list[str] = []
-    metrics: dict[str, int] = {}
     position = 0
     remaining = iter_any(records, "records")
     while True:
-        with _Batch(connection, metrics, skips=skips) as batch:
+        with _Batch(connection, skips=skips) as batch:
             try:
                 for record in remaining:
                     batch.add(record)
@@ -86,9 +85,8 @@ def record_runs(connection: Connection, records: Iterable[RecordedRun], known: s
 class _Batch:
     """The records that one transaction stores. Use it as a context manager."""
 
-    def __init__(self, connection: Connection, metrics: dict[str, int], *, skips: bool) -> None:
+    def __init__(self, connection: Connection, *, skips: bool) -> None:
         self._connection = connection
-        self._metrics = metrics
         self._skips = skips
         self._points = self._bytes = 0
         self._intake: Intake | None = None
@@ -170,6 +168,7 @@ class _Batch:
 
     @in_section
     def _store_apart(self) -> list[str]:
+        # All that the rows refer to is found or written in this transaction.
         with self._connection.in_bulk(), self._connection.transaction():
             return self._store()
 
@@ -275,7 +274,7 @@ class _Batch:
             for written, one in runs
             for name in one.metrics
         ]
-        begun = begin_series(connection, series, self._metrics, gathered)
+        begun = begin_series(connection, series, gathered)
         gathered.write()
         points = (columns for _run, one in runs for columns in one.metrics.values())
         append_points(

@@ -474,6 +474,11 @@ class ExpConfig(ConfigReading):
         return list_leaves("", self._values) if self._values else []
 
 
+def sources_of_leaves(config: ExpConfig, leaves: Iterable[Leaf]) -> list[ConfigSource]:
+    """Return the source of each of these leaves of a config."""
+    return [config.source_of(leaf.key) if config._sources else IN_CODE for leaf in leaves]
+
+
 def family_of_leaves(leaves: Iterable[Leaf]) -> str:
     """Return what :meth:`ExpConfig.family` returns for a config with these leaves."""
     # A quoted part ends with a quote, so it is no seed whatever is in it.

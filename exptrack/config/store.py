@@ -10,11 +10,16 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 
-from exptrack.config.exp_config import CANONICAL_VERSION, ExpConfig, parse_stored_config
+from exptrack.config.exp_config import (
+    CANONICAL_VERSION,
+    ExpConfig,
+    parse_stored_config,
+    sources_of_leaves,
+)
 from exptrack.config.tree import Leaf
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
-from exptrack.database.row_sums import hash_encoded
+from exptrack.database.row_sums import GatheredRows, hash_encoded
 from exptrack.hashed_lists import encode_list
 from exptrack.named_tuples import NamedTuple
 from exptrack.records import ConfigSource
@@ -133,23 +138,28 @@ def insert_config(
     config: ExpConfig,
     row_ids: RowIds | None = None,
     leaves: Sequence[Leaf] | None = None,
+    gathered: GatheredRows | None = None,
 ) -> WrittenConfig:
     """Write a run's config, whose leaves the caller may know, and return what was written.
 
-    Call inside a transaction; `row_ids` must not be used in another transaction.
+    Call inside a transaction; `row_ids` must not be used in another transaction. With `gathered`, its rows are
+    put there instead of being written.
     """
     row_ids = RowIds(connection) if row_ids is None else row_ids
+    into = GatheredRows(connection) if gathered is None else gathered
     files, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
     stored = (CANONICAL_VERSION, config.canonical(), files, overrides)
-    connection.execute(INSERT_CONFIG, (run, *stored))
+    into.put(INSERT_CONFIG, [(run, *stored)])
     found = sorted(config.leaves() if leaves is None else leaves, key=itemgetter(0))
     row_ids.look_up_keys([leaf.key for leaf in found])
-    sources = [config.source_of(leaf.key) for leaf in found]
+    sources = sources_of_leaves(config, found)
     rows = [
         (run, row_ids.get_key_id(key), kind, num, text, row_ids.get_source_id(source))
         for (key, kind, num, text), source in zip(found, sources, strict=True)
     ]
-    connection.execute_many(INSERT_VALUE, rows)
+    into.put(INSERT_VALUE, rows)
+    if gathered is None:
+        into.write()
     # As the file returns them: ordered by key, without NaN.
     summed = [
         (key, kind, None if num != num else num, text, *source)

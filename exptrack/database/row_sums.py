@@ -50,6 +50,36 @@ class Rows(NamedTuple):
     together: bool = False
 
 
+class GatheredRows:
+    """Rows of runs that begin in one transaction, to be written by one call for each statement.
+
+    With them, what all of these rows add to the sums of the runs. :meth:`write` writes both, statement by
+    statement in the order in which each was first used. Until then a query does not find them.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows: dict[str, list[Parameters]] = {}
+        self._changes: dict[int, int] = {}
+
+    def put(self, sql: str, rows: Iterable[Parameters]) -> None:
+        """Let a statement be run for each of these rows."""
+        self._rows.setdefault(sql, []).extend(rows)
+
+    def add_to_run(self, run: int, change: int) -> None:
+        """Add hashes of rows, as `hash_row` computes them, to the sum of a run."""
+        self._changes[run] = self._changes.get(run, 0) + change
+
+    def write(self) -> None:
+        """Write what was gathered. Call inside the transaction."""
+        for sql, rows in self._rows.items():
+            self._connection.execute_many(sql, rows)
+        changes = [(wrap_sum(change), run) for run, change in self._changes.items()]
+        self._connection.execute_many(ADD_TO_RUN, changes)
+        self._rows.clear()
+        self._changes.clear()
+
+
 def hash_row(kind: str, row: Iterable[Any]) -> int:
     """Return the hash of a row, a signed 64-bit integer."""
     return hash_encoded(encode_list((kind, *row)))

@@ -80,7 +80,7 @@ class StatementRunner(OpenedFile):
         with handle.busy:
             return self._run_statement(handle, lambda: outcome(self._raw(handle).execute(sql, parameters)))
 
-    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def execute_many(self, sql: str, rows: Iterable[Parameters]) -> None:
         """Run one statement for every row. Call inside a transaction."""
         raw = self._transacting()
         if raw is not None:

@@ -48,7 +48,7 @@ from exptrack.metrics.store import (
     find_top_steps,
 )
 from exptrack.metrics.writer import Writer, drain_all, open_writer, release_writer
-from exptrack.metrics.writer_users import LeftByParent, LoggedSeries
+from exptrack.metrics.writer_users import Ending, LeftByParent, LoggedSeries
 from exptrack.plain import read_items
 from exptrack.records import RunStatus
 from exptrack.times import CLOCK, milliseconds_since, read_clock, steady_s
@@ -515,7 +515,7 @@ class MetricLog:
         if writer is not None:
             self._writer, self._journal = writer, writer.journal
 
-    def _return_journal(self, end: Callable[[], None]) -> bool:
+    def _return_journal(self, end: Callable[[], None], *, completes: bool) -> bool:
         """Store all points, write the run's `end` with them, and stop using the journal. Power-safe.
 
         Return whether this was the journal's last user. If the run has ended already or is gone, the points are
@@ -537,7 +537,7 @@ class MetricLog:
 
         try:
             try:
-                writer.drain_with(write)
+                writer.drain_with(Ending(self._run, completes, write))
             except (RunFinishedError, RunNotFoundError) as error:
                 refused = error
                 writer.drain()

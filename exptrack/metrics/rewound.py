@@ -52,7 +52,7 @@ def rewind(connection: Connection, run: int, step: int) -> tuple[int, int, int]:
     for row in rows:
         if row["top_step"] > step and not is_rewound(row["name"]):
             metrics += 1
-            points += _split(connection, row, name_rewound(row["name"], number), step)
+            points += _split(connection, run, row, name_rewound(row["name"], number), step)
     return number, metrics, points
 
 
@@ -85,9 +85,9 @@ def is_hidden_from(hidden: str, name: str) -> bool:
     return name_rewound(name, int(hidden[len(REWOUND) :].partition("/")[0])) == hidden
 
 
-def _split(connection: Connection, row: Row, hidden: str, step: int) -> int:
+def _split(connection: Connection, run: int, row: Row, hidden: str, step: int) -> int:
     """Give the points of a series past `step` to a new one; return their number."""
-    series, run = row["id"], row["run"]
+    series = row["id"]
     metric = metric_row_id(connection, hidden)
     new = connection.execute(INSERT_SERIES, (run, metric, *Summary().columns())).lastrowid
     moved = connection.execute(MOVE_POINTS, (new, series, step)).rowcount

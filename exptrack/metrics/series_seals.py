@@ -12,9 +12,16 @@ from exptrack.database.row_sums import SEAL_KIND, hash_row, wrap_sum
 from exptrack.metrics.store import BLOCK_POINTS, SELECT_POINTS, PointsChecksum, SeriesRow, checksum_points
 from exptrack.metrics.summary import LEVEL_POINTS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# After the id, in the order in which the seal of a run covers them.
 SERIES_OF_RUN = """
-SELECT s.*, n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-WHERE s.run = ? ORDER BY n.name
+SELECT s.id, n.name, s.count, s.nan_count, s.first_step, s.first_value, s.last_step, s.last_value,
+       s.last_time_ms, s.top_step, s.min_step, s.min_value, s.max_step, s.max_value, s.value_sum, s.completed,
+       s.checksum
+FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ? ORDER BY n.name
 """
 FIRST_POINTS = """
 SELECT step, time_ms, value FROM metric_point WHERE series = ? ORDER BY step, seq LIMIT ?
@@ -41,25 +48,33 @@ def seal_series(
     completed: bool,
     known: Mapping[int, tuple[int, PointsChecksum]] | None = None,
     names: Container[str] | None = None,
-) -> None:
+) -> list[tuple[Any, ...]]:
     """Save each series' checksum and levels at a run's end, and allow it to be ranked if the run completed.
 
     `known` holds checksums computed while logging: for the row id of a series, the count of points and their
     checksum. Series that are not in it, or whose count differs, are read. With `names`, only those metrics are
-    sealed. Call inside a transaction.
+    sealed. Return the facts of all series that the seal of the run covers. Call inside a transaction.
     """
-    seals = []
-    for row in connection.all(SERIES_OF_RUN, (run,)):
-        if names is not None and row["name"] not in names:
+    seals: list[tuple[int, int, int]] = []
+    sealed: list[tuple[Any, ...]] = []
+    for row in connection.fold(SERIES_OF_RUN, (run,), list):
+        series, name, stored_count, before = row[0], row[1], row[2], row[-2:]
+        if names is not None and name not in names:
+            sealed.append(row[1:])
             continue
-        count, checksum = (known or {}).get(row["id"], (-1, None))
-        if checksum is None or count != row["count"]:
-            points = connection.iterate(SELECT_POINTS, (row["id"],))
-            checksum = checksum_points(points, collects=row["count"] >= LEVEL_POINTS)
-        seals.append((int(completed), checksum.value(), row["id"]))
-        if row["checksum"] is not None or checksum.count > min(BLOCK_POINTS, LEVEL_POINTS):
-            _save_parts(connection, row["id"], checksum)
+        count, checksum = (known or {}).get(series, (-1, None))
+        if checksum is None or count != stored_count:
+            points = connection.iterate(SELECT_POINTS, (series,))
+            checksum = checksum_points(points, collects=stored_count >= LEVEL_POINTS)
+        seal = int(completed), checksum.value()
+        sealed.append((*row[1:-2], *seal))
+        is_sealed = before == seal  # as it was inserted, perhaps
+        if not is_sealed:
+            seals.append((*seal, series))
+        if (before[1] is not None and not is_sealed) or checksum.count > min(BLOCK_POINTS, LEVEL_POINTS):
+            _save_parts(connection, series, checksum)
     connection.execute_many(SEAL_SERIES, seals)
+    return sealed
 
 
 def save_blocks_and_levels(connection: Connection, begun: Iterable[SeriesRow]) -> None:

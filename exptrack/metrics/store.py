@@ -27,6 +27,7 @@ from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import (
     ADD_TO_RUN,
     METRIC_KIND,
+    GatheredRows,
     hash_row,
     sum_columns,
     sum_points,
@@ -64,7 +65,7 @@ SAVE_SERIES = """
 INSERT INTO metric_series
     (id, run, metric, count, nan_count, first_step, first_value, last_step, last_value, last_time_ms,
      top_step, min_step, min_value, max_step, max_value, value_sum, completed, checksum, rows_sum)
-SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+SELECT * FROM (VALUES {rows}) WHERE column1 > 0
 ON CONFLICT (id) DO UPDATE
 SET count = excluded.count, nan_count = excluded.nan_count, first_step = excluded.first_step,
     first_value = excluded.first_value, last_step = excluded.last_step, last_value = excluded.last_value,
@@ -237,15 +238,15 @@ class _Added(NamedTuple):
 
 
 def begin_series(
-    connection: Connection, wanted: Iterable[tuple[int, str, bool]], metrics: dict[str, int]
+    connection: Connection, wanted: Iterable[tuple[int, str, bool]], gathered: GatheredRows
 ) -> list[SeriesRow]:
     """Begin series for runs recorded after their end: each with run, name and whether the run completed.
 
-    Call inside a transaction, and give each series its points in the same one. `metrics` holds the row ids of
-    the metric names known so far, and gains the new ones.
+    Call inside a transaction, and give each series its points in the same one. The sums of the runs change once
+    what is `gathered` is written.
     """
     begun = []
-    names: dict[int, list[str]] = {}
+    metrics: dict[str, int] = {}
     row_id = int(connection.value(LAST_SERIES))
     for run, name, completed in wanted:
         row_id += 1
@@ -255,9 +256,7 @@ def begin_series(
         series.completed = completed
         series.begin(row_id, metrics[name])
         begun.append(series)
-        names.setdefault(run, []).append(name)
-    for run, found in names.items():
-        _add_names(connection, run, found)
+        gathered.add_to_run(run, _hash_name(name))
     return begun
 
 
@@ -491,6 +490,12 @@ class PointsChecksum:
         """Add these points like :meth:`add`; `times_ms` and `values` are columns of `words` once more."""
         steps = words.steps
         extremes = self._collect(steps, times_ms, values) if self._collects else None
+        if not self.count and seqs is None and len(steps) <= CRC_POINTS and sys.byteorder == "little":
+            # Most series are short, and all of their points come at once.
+            self.count, self._start = len(steps), (steps[0], 0)
+            no_seqs = bytes(8 * len(steps))
+            self._parts = [zlib.crc32(column) for column in (steps, no_seqs, words.times_ms, words.values)]
+            return extremes
         columns: list[array[Any]] = [
             words.steps,
             array("q", seqs or bytes(8 * len(steps))),

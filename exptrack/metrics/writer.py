@@ -48,13 +48,13 @@ from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.series_seals import admit_points
 from exptrack.metrics.store import NewPoints, append_points
-from exptrack.metrics.writer_users import LoggedSeries
+from exptrack.metrics.writer_users import LoggedSeries, StoredBefore
 from exptrack.own_files import is_one_file
 from exptrack.threads import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from exptrack.metrics.writer_users import WriterUser
+    from exptrack.metrics.writer_users import Ending, WriterUser
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
@@ -71,10 +71,6 @@ _WRITERS: dict[Connection, Writer] = {}
 _ENDED: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 _over_fork = threading.local()
 _FAMILIES: list[Family] = []  # those that this process was forked into
-
-
-class _StoredBefore(Exception):
-    """The file has the points up to this address already, of which the journal knows nothing."""
 
 
 class Writer:
@@ -231,14 +227,14 @@ class Writer:
         while journal.drained < end:
             self._drain(told, patience_s)
 
-    def drain_with(self, change: Callable[[], None]) -> None:
-        """Store the points and make `change`, which writes to the archive, in one transaction. Power-safe.
+    def drain_with(self, ending: Ending) -> None:
+        """Store the points and the end of a run in one transaction. Power-safe.
 
         One transaction waits once for other writers, and for the disk. If there are points of many segments,
         the first ones are stored before.
 
         Raises:
-            ExptrackError: as `change` raises, or :meth:`drain`. The points stay in the journal.
+            ExptrackError: as writing the end raises, or :meth:`drain`. The points stay in the journal.
         """
         journal = self.journal
         with journal.lock:
@@ -249,7 +245,7 @@ class Writer:
             if rest >= end:
                 break
             self._drain(True, None)
-        self._drain(True, None, change)
+        self._drain(True, None, ending)
 
     def drain_if_possible(self) -> bool:
         """Store the points without waiting long; return whether they are in the archive now."""
@@ -272,24 +268,24 @@ class Writer:
             )
 
     @in_section
-    def _drain(self, told: bool, patience_s: float | None, change: Callable[[], None] | None = None) -> None:
+    def _drain(self, told: bool, patience_s: float | None, ending: Ending | None = None) -> None:
         journal = self.journal
         with journal.lock:
             waiting = journal.waiting()
         lost: RunNotFoundError | None = None
-        if waiting.slots or change is not None:
+        if waiting.slots or ending is not None:
             try:
                 with self.connection.waiting_at_most(patience_s):
                     try:
-                        lost = self._store(waiting, change)
-                    except _StoredBefore as found:
+                        lost = self._store(waiting, ending)
+                    except StoredBefore as found:
                         with journal.lock:
                             journal.drained_to(*found.args)
                             waiting = journal.waiting()
-                        lost = self._store(waiting, change)
+                        lost = self._store(waiting, ending)
             except BaseException as error:
                 for series in list(self.by_index.values()):
-                    series.stored.forget()
+                    series.undo()
                 # A reader that waits no longer is told nothing.
                 if isinstance(error, Exception) and not self.connection.caller_has_given_up:
                     self._note_trouble(error, told)
@@ -324,20 +320,20 @@ class Writer:
             self.has_warned = True
             warn(f"logged points wait in {self.journal.path} until they can be stored: {error}")
 
-    def _store(self, waiting: Waiting, change: Callable[[], None] | None) -> RunNotFoundError | None:
-        """Store points and make `change` in one transaction. Return the error of a run that is gone, if any.
+    def _store(self, waiting: Waiting, ending: Ending | None) -> RunNotFoundError | None:
+        """Store points and the end of a run in one transaction. Return the error of a run that is gone, if any.
 
         Raises:
-            _StoredBefore: the file has some of the points already. Nothing is stored.
+            StoredBefore: the file has some of the points already. Nothing is stored.
         """
         bulk = self.connection.in_bulk() if pays_in_bulk(len(waiting.slots) // SLOT) else nullcontext()
         missing: dict[int, str] = {}
         drained: list[LoggedSeries] = []
-        with bulk, self.connection.transaction(durable=change is not None):
+        with bulk, self.connection.transaction(durable=ending is not None):
             if waiting.slots:
-                self._insert(waiting, drained, missing)
-            if change is not None:
-                change()
+                self._insert(waiting, drained, missing, ending)
+            if ending is not None:
+                ending.write()
         with self.journal.lock:
             for series in drained:
                 # A forked child may have logged steps that this process has not counted.
@@ -345,7 +341,9 @@ class Writer:
                     series.next = max(series.next, series.stored.summary.top_step + 1)
         return RunNotFoundError(next(iter(missing.values())), self.connection.file) if missing else None
 
-    def _insert(self, waiting: Waiting, drained: list[LoggedSeries], missing: dict[int, str]) -> None:
+    def _insert(
+        self, waiting: Waiting, drained: list[LoggedSeries], missing: dict[int, str], ending: Ending | None
+    ) -> None:
         connection = self.connection
         drained_in_file = read_drained(connection, self.journal.key)
         if drained_in_file is None:
@@ -356,7 +354,7 @@ class Writer:
         elif drained_in_file > self.journal.drained:
             # An earlier drain has committed, but failed before it could note so here. Or someone has taken
             # this process for dead, and stored what had been logged.
-            raise _StoredBefore(drained_in_file)
+            raise StoredBefore(drained_in_file)
         is_older = drained_in_file is not None and drained_in_file < self.journal.drained
         checked: set[int] = set()
         batches: list[NewPoints] = []
@@ -367,6 +365,8 @@ class Writer:
                 checked.add(run)
                 if not admit_points(connection, run, series.run_id):
                     missing[run] = series.run_id
+            if ending is not None:
+                ending.seal_if_new(series.stored)
             if run not in missing:
                 batches.append(NewPoints(series.stored, steps, times_ms, values, words))
                 drained.append(series)

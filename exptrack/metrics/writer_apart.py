@@ -9,13 +9,13 @@ Automatic steps go on from where the parent was at the fork.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveIOError
 from exptrack.metrics.journal import Journal
 from exptrack.metrics.journal_file import SEGMENT_SLOTS
 from exptrack.metrics.writer import Writer, use_writer
+from exptrack.metrics.writer_users import Ending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ class WriterApart(Writer):
     def drain(self, *, told: bool = True, patience_s: float | None = None) -> None:
         """Do nothing: the next opener of the archive stores the points."""
 
-    def drain_with(self, change: Callable[[], None]) -> None:
-        """Make `change`, which a process that may not use SQLite cannot."""
-        change()
+    def drain_with(self, ending: Ending) -> None:
+        """Write the end, which a process that may not use SQLite cannot."""
+        ending.write()
 
     def wait_for_room(self, seen: int) -> bool:
         """Begin the next file if this one is full. Return True: then there is room.

@@ -5,8 +5,28 @@ from __future__ import annotations
 from exptrack.metrics.journal import Journal
 from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.store import SeriesRow
+from exptrack.named_tuples import NamedTuple
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class StoredBefore(Exception):
+    """The file has the points up to this address already, of which the journal knows nothing."""
+
+
+class Ending(NamedTuple):
+    """The end of a run: its row id, whether it completes, and what writes the end into the archive."""
+
+    run: int
+    completes: bool
+    write: Callable[[], None]
+
+    def seal_if_new(self, series: SeriesRow) -> None:
+        """Let a series of the run be inserted with its seal, which saves an update, if the file has it not."""
+        if series.run == self.run and series.summary is None:
+            series.completed = self.completes
 
 
 class LoggedSeries:
@@ -23,6 +43,11 @@ class LoggedSeries:
         self.index = index
         self.next = following
         self.epoch = -1
+
+    def undo(self) -> None:
+        """Forget what a transaction wrote of the series that is undone."""
+        self.stored.forget()
+        self.stored.completed = None
 
 
 class LeftByParent:

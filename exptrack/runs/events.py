@@ -13,7 +13,7 @@ from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import hide_secrets
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
-from exptrack.database.row_sums import hash_row
+from exptrack.database.row_sums import GatheredRows, hash_row
 from exptrack.errors import ConfigError, InvalidValueError, RunNotFoundError, RunTrashedError
 from exptrack.known_secrets import mask_facts
 from exptrack.plain import read_items
@@ -63,12 +63,14 @@ def record_event(
     at: str | None = None,
     rows: int = 0,
     late: bool | None = None,
+    gathered: GatheredRows | None = None,
 ) -> None:
     """Append one event. Call inside the transaction of the change it reports.
 
     `at` is the time it happened, as text of the archive; the default is that of `time_of_event`. `rows` is the
     sum of the hashes of rows that the change added to the run. `late` says that the run was not running; None
-    looks at its status, and renews its lease if it has one.
+    looks at its status, and renews its lease if it has one. With `gathered`, for which the caller gives `at`
+    and `late`, the rows are put there instead of being written.
 
     Raises:
         RunTrashedError: the run is in the trash, and `late` is None.
@@ -77,11 +79,14 @@ def record_event(
     at = time_of_event(connection, run) if at is None else at
     is_late = int(_visit(connection, run) if late is None else late)
     checksum = checksum_event(at, kind, text)
-    connection.execute(
-        INSERT_EVENT,
-        {"run": run, "at": at, "kind": kind, "data": text, "late": is_late, "checksum": checksum},
-    )
-    add_to_run(connection, run, hash_row("event", (at, kind, text, is_late)) + rows)
+    event = {"run": run, "at": at, "kind": kind, "data": text, "late": is_late, "checksum": checksum}
+    change = hash_row("event", (at, kind, text, is_late)) + rows
+    if gathered is not None:
+        gathered.put(INSERT_EVENT, [event])
+        gathered.add_to_run(run, change)
+        return
+    connection.execute(INSERT_EVENT, event)
+    add_to_run(connection, run, change)
 
 
 @decoding_rows

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.presence import has_living_child
-from exptrack.database.row_sums import hash_row
+from exptrack.database.row_sums import GatheredRows, hash_row
 from exptrack.metrics.series_seals import unseal_series
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.runs.events import record_event
 from exptrack.runs.lease import has_lapsed
-from exptrack.runs.row_sums import add_to_run, changing_run, reopening_run
+from exptrack.runs.row_sums import changing_run, reopening_run
 from exptrack.times import utc_text
 
 TYPE_CHECKING = False
@@ -99,11 +99,11 @@ def reopen(connection: Connection, run: int, after: str, *, lease_s: float | Non
     record_event(connection, run, "resume", {"after": after, **facts})
 
 
-def begin_ownership(connection: Connection, run: int, lease_s: float | None) -> None:
-    """Let this process own a run that was only just inserted. Call inside a transaction."""
+def begin_ownership(gathered: GatheredRows, run: int, lease_s: float | None) -> None:
+    """Let this process own a run that was only just inserted, by a row among those that are `gathered`."""
     owner = (*current_process(), lease_s)
-    connection.execute(INSERT_OWNER, (run, *owner))
-    add_to_run(connection, run, hash_row("run_owner", owner))
+    gathered.put(INSERT_OWNER, [(run, *owner)])
+    gathered.add_to_run(run, hash_row("run_owner", owner))
 
 
 def name_owner(connection: Connection, run: int) -> None:

@@ -12,11 +12,16 @@ from collections.abc import Container, Mapping
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import SEAL_KIND, Rows, encode_rows, hash_row, sum_rows, wrap_sum
 from exptrack.digests import sha256
+from exptrack.hashed_lists import encode_list
 from exptrack.metrics.series_seals import seal_series
 from exptrack.metrics.store import PointsChecksum
 from exptrack.records import RunStatus
 from exptrack.runs.row_sums import OF_RUN, SEAL, SEAL_SUMMED
 from exptrack.runs.store import WrittenRun
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, started_at, ended_at, duration_ms, config_hash,
@@ -31,10 +36,11 @@ FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ?
 STATUS = "SELECT status FROM run WHERE id = ?"
 SEAL_RUN = "UPDATE run SET checksum = ?, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 
+SERIES_KIND = "metric_series"
 SEALED = (
     Rows("run", RUN_FACTS),
     *(rows for rows in OF_RUN if rows.kind in ("run_environment", "run_config", "config_value")),
-    Rows("metric_series", RUN_SERIES),
+    Rows(SERIES_KIND, RUN_SERIES),
 )
 
 
@@ -46,8 +52,8 @@ def seal_run(
     known: Mapping[int, tuple[int, PointsChecksum]] | None = None,
 ) -> None:
     """Save the checksums of a run that has ended. Call inside a transaction; `known` as in `seal_series`."""
-    seal_series(connection, run, completed=completed, known=known)
-    save_run_checksum(connection, run)
+    series = seal_series(connection, run, completed=completed, known=known)
+    _save_checksum(connection, run, _encode_series(series))
 
 
 def reseal_run(connection: Connection, run: int, names: Container[str] | None = None) -> None:
@@ -55,8 +61,8 @@ def reseal_run(connection: Connection, run: int, names: Container[str] | None = 
     completed = connection.value(STATUS, (run,)) == RunStatus.COMPLETED
     if connection.value(SEAL_SUMMED, (run,)) is None:
         names = None  # the seals of all its series were lifted before
-    seal_series(connection, run, completed=completed, names=names)
-    save_run_checksum(connection, run)
+    series = seal_series(connection, run, completed=completed, names=names)
+    _save_checksum(connection, run, _encode_series(series))
 
 
 def save_run_checksum(connection: Connection, run: int, written: WrittenRun | None = None) -> None:
@@ -64,21 +70,33 @@ def save_run_checksum(connection: Connection, run: int, written: WrittenRun | No
 
     `written` is what was written of a run that began in the same transaction. It has no seal yet.
     """
-    checksum = checksum_run(connection, run, written)
-    before = sum_rows(connection, SEAL, (run,)) if written is None else 0
+    known = {} if written is None else {kind: [line] for kind, line in written.lines.items()}
+    _save_checksum(connection, run, known, has_seal=written is None)
+
+
+def _encode_series(series: list[tuple[Any, ...]]) -> dict[str, list[bytes]]:
+    """Encode what `seal_series` returns, as :data:`RUN_SERIES` would find it now."""
+    return {SERIES_KIND: [encode_list((SERIES_KIND, *facts)) for facts in series]}
+
+
+def _save_checksum(
+    connection: Connection, run: int, known: Mapping[str, list[bytes]], *, has_seal: bool = True
+) -> None:
+    checksum = checksum_run(connection, run, known)
+    before = sum_rows(connection, SEAL, (run,)) if has_seal else 0
     change = hash_row(SEAL_KIND, (checksum,)) - before
     connection.execute(SEAL_RUN, (checksum, wrap_sum(change), run))
 
 
-def checksum_run(connection: Connection, run: int, written: WrittenRun | None = None) -> str:
+def checksum_run(connection: Connection, run: int, known: Mapping[str, list[bytes]] | None = None) -> str:
     """Return the SHA-256 (hex) over a run's facts, environment, config and series, each list as a line.
 
-    Points are covered through the checksums of their series. What was just `written` is not read back.
+    Points are covered through the checksums of their series. `known` are lines that the caller has just
+    written, by the kind of their rows; they are not read back.
     """
     digest = sha256()
-    known = {} if written is None else written.lines
     for rows in SEALED:
-        line = known.get(rows.kind)
-        for one in encode_rows(connection, rows, (run,)) if line is None else (line,):
-            digest.update(one + b"\n")
+        lines = None if known is None else known.get(rows.kind)
+        for line in encode_rows(connection, rows, (run,)) if lines is None else lines:
+            digest.update(line + b"\n")
     return digest.hexdigest()

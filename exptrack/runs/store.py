@@ -25,7 +25,7 @@ from exptrack.config.store import (
 )
 from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
-from exptrack.database.row_sums import hash_encoded, hash_row
+from exptrack.database.row_sums import GatheredRows, hash_encoded, hash_row
 from exptrack.errors import ExternalIdError, InvalidValueError
 from exptrack.hashed_lists import encode_list
 from exptrack.known_secrets import mask_secrets
@@ -126,8 +126,17 @@ class WrittenRun(NamedTuple):
         }
 
 
-def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds | None = None) -> WrittenRun:
-    """Write everything a run begins with, and the event. Call inside a transaction."""
+def insert_run(
+    connection: Connection,
+    run_id: str,
+    new: NewRun,
+    gathered: GatheredRows,
+    row_ids: RowIds | None = None,
+) -> WrittenRun:
+    """Write the row of a run, and put what else it begins with into `gathered`, for the caller to write.
+
+    Call inside a transaction.
+    """
     code, environment = new.code, new.environment
     began = utc_text(new.started_at)
     ended = None if new.ended_at is None else utc_text(new.ended_at)
@@ -168,7 +177,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
         json.dumps(environment.variables),
         encode_canonical(new.data),
     )
-    connection.execute(INSERT_ENVIRONMENT, (run, *facts_of_environment))
+    gathered.put(INSERT_ENVIRONMENT, [(run, *facts_of_environment)])
     if new.group is not None:
         begin_group(connection, new.group, began)
     # The sums of the rows as they are written, which saves reading them back.
@@ -176,16 +185,16 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
     written = WrittenRun(
         run,
         encode_list((ENVIRONMENT_KIND, *facts_of_environment)),
-        insert_config(connection, run, new.config, row_ids, leaves),
+        insert_config(connection, run, new.config, row_ids, leaves, gathered),
     )
     rows += hash_encoded(written.environment) + written.config.sum
     if new.tags:
-        connection.execute_many(INSERT_TAG, [(run, tag, began) for tag in new.tags])
+        gathered.put(INSERT_TAG, [(run, tag, began) for tag in new.tags])
         rows += sum(hash_row(TAG_KIND, (tag, began)) for tag in new.tags)
     facts: dict[str, Any] = {"name": new.name, "tags": new.tags, "config_hash": new.config.hash()}
     if code.problem is not None:
         facts["code_problem"] = code.problem
-    record_event(connection, run, "start", facts, at=began, rows=rows, late=False)
+    record_event(connection, run, "start", facts, at=began, rows=rows, late=False, gathered=gathered)
     return written
 
 
@@ -262,13 +271,16 @@ def record_end(
     *,
     facts: Mapping[str, Any] | None = None,
     late: bool = False,
+    gathered: GatheredRows | None = None,
 ) -> None:
-    """Write the events of a run's end; `facts` are said of the end too. Call inside a transaction."""
+    """Write the events of a run's end; `facts` are said of the end too. Call inside a transaction.
+
+    `gathered` as in `record_event`.
+    """
     if status is RunStatus.FAILED:
-        record_event(connection, run, "fail", {"reason": reason}, at=at, late=late)
-    record_event(
-        connection, run, "end", {"status": status, "reason": reason, **(facts or {})}, at=at, late=late
-    )
+        record_event(connection, run, "fail", {"reason": reason}, at=at, late=late, gathered=gathered)
+    said = {"status": status, "reason": reason, **(facts or {})}
+    record_event(connection, run, "end", said, at=at, late=late, gathered=gathered)
 
 
 # Checks of what a caller gives a run

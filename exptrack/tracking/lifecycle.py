@@ -23,6 +23,7 @@ from exptrack.config.exp_config import make_config
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
+from exptrack.database.row_sums import GatheredRows
 from exptrack.errors import InvalidValueError, RunBusyError, RunNotFoundError
 from exptrack.metrics.journal_users import hold_journal
 from exptrack.plain import short_repr
@@ -254,8 +255,10 @@ def _insert(
     """Write the rows of a run that began `before_ms` milliseconds ago, and its code. Commits."""
 
     def insert() -> int:
-        run = insert_run(connection, run_id, new).row_id
-        begin_ownership(connection, run, lease_s)
+        gathered = GatheredRows(connection)
+        run = insert_run(connection, run_id, new, gathered).row_id
+        begin_ownership(gathered, run, lease_s)
+        gathered.write()
         if before_ms >= LONG_AGO_MS or lease_s is not None:
             with changing_run(connection, run):
                 connection.execute(BEAT, (utc_text(), before_ms, run))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.config.store import RowIds
 from exptrack.database.connection import Connection, in_section
-from exptrack.database.row_sums import hash_row
+from exptrack.database.row_sums import GatheredRows, hash_row
 from exptrack.errors import ConflictError, ExptrackError, ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
 from exptrack.metrics.series_seals import save_blocks_and_levels
@@ -64,11 +64,10 @@ def record_runs(connection: Connection, records: Iterable[RecordedRun], known: s
     """Store finished runs; see :meth:`exptrack.Archive.record_runs`."""
     skips = check_choice(known, "known", ("refuse", "skip")) == "skip"
     run_ids: list[str] = []
-    metrics: dict[str, int] = {}
     position = 0
     remaining = iter_any(records, "records")
     while True:
-        with _Batch(connection, metrics, skips=skips) as batch:
+        with _Batch(connection, skips=skips) as batch:
             try:
                 for record in remaining:
                     batch.add(record)
@@ -86,9 +85,8 @@ def record_runs(connection: Connection, records: Iterable[RecordedRun], known: s
 class _Batch:
     """The records that one transaction stores. Use it as a context manager."""
 
-    def __init__(self, connection: Connection, metrics: dict[str, int], *, skips: bool) -> None:
+    def __init__(self, connection: Connection, *, skips: bool) -> None:
         self._connection = connection
-        self._metrics = metrics
         self._skips = skips
         self._points = self._bytes = 0
         self._intake: Intake | None = None
@@ -170,7 +168,8 @@ class _Batch:
 
     @in_section
     def _store_apart(self) -> list[str]:
-        with self._connection.transaction():
+        # All that the rows refer to is found or written in this transaction.
+        with self._connection.in_bulk(), self._connection.transaction():
             return self._store()
 
     def _store(self) -> list[str]:
@@ -178,7 +177,7 @@ class _Batch:
         known = self._find_known_runs()
         run_ids = self._draw_run_ids(known)
         # New for each batch: another process may delete sources that no config uses in between.
-        row_ids = RowIds(self._connection)
+        row_ids, gathered = RowIds(self._connection), GatheredRows(self._connection)
         runs: list[tuple[WrittenRun, CheckedRecord]] = []
         begun: set[str] = set()
         # Where another process began such a run since the record was added, that is the parent.
@@ -196,10 +195,10 @@ class _Batch:
                 )
             parent = record.new.parent
             new = record.new if parent is None else record.new._replace(parent=moved.get(parent, parent))
-            written = insert_run(self._connection, run_id, new, row_ids)
-            self._write_happenings(written.row_id, run_id, record, stored)
+            written = insert_run(self._connection, run_id, new, gathered, row_ids)
+            self._write_happenings(written.row_id, run_id, record, stored, gathered)
             runs.append((written, record))
-        self._write_points(runs)
+        self._write_points(runs, gathered)
         return run_ids
 
     def _find_known_runs(self) -> dict[str, str]:
@@ -235,12 +234,21 @@ class _Batch:
         return self._draw_run_ids(known)
 
     def _write_happenings(
-        self, run: int, run_id: str, record: CheckedRecord, stored: list[NewBlob | StoredFolder]
+        self,
+        run: int,
+        run_id: str,
+        record: CheckedRecord,
+        stored: list[NewBlob | StoredFolder],
+        gathered: GatheredRows,
     ) -> None:
         """Write all that happened in a run, by time. The run's end comes before what happened later."""
         connection, new = self._connection, record.new
         assert new.ended_at is not None
         end = utc_text(new.ended_at)
+        if not record.happened and not stored and not record.attributes:
+            record_end(connection, run, new.status, new.reason, end, gathered=gathered)
+            return
+        gathered.write()  # each of these looks at what is there already
         steps: list[tuple[str, Callable[..., None], tuple[Any, ...]]] = [
             (at, _WRITERS[kind], (connection, run, data)) for at, kind, data in record.happened
         ]
@@ -259,14 +267,15 @@ class _Batch:
         if record.attributes:
             save_attributes(connection, run, record.attributes, end)
 
-    def _write_points(self, runs: list[tuple[WrittenRun, CheckedRecord]]) -> None:
+    def _write_points(self, runs: list[tuple[WrittenRun, CheckedRecord]], gathered: GatheredRows) -> None:
         connection = self._connection
         series = [
             (written.row_id, name, one.new.status is RunStatus.COMPLETED)
             for written, one in runs
             for name in one.metrics
         ]
-        begun = begin_series(connection, series, self._metrics)
+        begun = begin_series(connection, series, gathered)
+        gathered.write()
         points = (columns for _run, one in runs for columns in one.metrics.values())
         append_points(
             connection, [NewPoints(one, *columns) for one, columns in zip(begun, points, strict=True)]

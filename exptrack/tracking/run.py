@@ -452,7 +452,8 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         """Store what is logged, end the run and forget that it is live; all of it or nothing."""
         self._store_journals_of_children()
         try:
-            was_last = self._return_journal(partial(self._write_end, status, reason, traceback))
+            write_end = partial(self._write_end, status, reason, traceback)
+            was_last = self._return_journal(write_end, completes=status is RunStatus.COMPLETED)
         except (RunFinishedError, RunNotFoundError):
             self._pid = 0
             LIVE.discard(self)
@@ -468,10 +469,11 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
     def _write_end(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         with self._connection.transaction(durable=True):
             self._require_running()
-            renew_lease(self._connection, self._run, at_once=True)
-            duration = self._state()["duration_ms"]
             if self._pid:
                 duration = self._duration_ms + self._session_ms()
+            else:  # not the owner's handle
+                renew_lease(self._connection, self._run, at_once=True)
+                duration = self._state()["duration_ms"]
             now = utc_text()
             with changing_run(self._connection, self._run):
                 ended = (status, reason, traceback, now, now, duration, self._run)

@@ -128,3 +128,18 @@ def test_a_series_that_another_process_removed_is_begun_again(tmp_path: Path) ->
         run.flush()
         assert len(run.get_metric("loss")) == 3000
         assert archive._connection.all("PRAGMA foreign_key_check") == []
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 100, 1023])
+def test_rows_that_fill_up_a_statement_are_not_inserted(archive: Archive, count: int) -> None:
+    with archive.start_run() as run:
+        for step in range(count):
+            run.log_metric("loss", step / 2, step)
+    total = count * (count - 1) // 2
+    points = archive._connection.all(
+        "SELECT count(*), min(series) > 0, sum(step), sum(value) FROM metric_point"
+    )
+    assert [tuple(row) for row in points] == [(count, 1, total, total / 2)]
+    assert [tuple(row) for row in archive._connection.all("SELECT count FROM metric_series")] == [(count,)]
+    assert archive.verify().ok

@@ -427,6 +427,46 @@ def test_a_run_that_somebody_else_ended_keeps_what_was_logged(archive: Archive) 
     assert [value for _, value in values_of(run, "x")] == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("completes", [True, False])
+@pytest.mark.usefixtures("quiet")
+def test_series_that_begin_at_the_end_of_their_run_are_inserted_with_their_seals(
+    archive: Archive, completes: bool
+) -> None:
+    archive.start_run().complete()  # the connection is open by now
+    run, other = archive.start_run(), archive.start_run()
+    for step in range(3):
+        run.log({"rising": 1.0 * step, "once more": 0.5}, step)
+        run.log_metric("repeated", 1.0, 0)
+        other.log_metric("of another run", 1.0, step)
+    statements: list[str] = []
+    for handle in archive._connection._handles:
+        assert handle.raw is not None
+        handle.raw.set_trace_callback(statements.append)
+    run.finish("completed" if completes else "failed")
+    # Only the series whose points have to be read is sealed after it was inserted.
+    assert len([sql for sql in statements if sql.startswith("UPDATE metric_series SET completed")]) == 1
+    query = "SELECT n.name, s.completed, s.checksum IS NULL FROM metric_series AS s JOIN metric_name AS n"
+    stored = {tuple(row) for row in archive._connection.all(f"{query} ON n.id = s.metric")}
+    own = {(name, int(completes), 0) for name in ("rising", "once more", "repeated")}
+    assert stored == {*own, ("of another run", 0, 1)}
+    other.complete()
+    assert archive.verify().ok
+
+
+def test_series_that_begin_with_an_end_that_is_refused_get_no_seal(archive: Archive) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 1.0)
+    with altering(archive._connection):
+        archive._connection.execute("UPDATE run_owner SET pid_started = '0'")
+    assert archive.list_runs()[0].status is RunStatus.INTERRUPTED
+    run.log_metric("new", 2.0)
+    with pytest.raises(RunFinishedError):
+        run.complete()
+    seals = archive._connection.all("SELECT completed FROM metric_series")
+    assert [row[0] for row in seals] == [0, 0]
+    assert [value for _, value in values_of(run, "new")] == [2.0]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows does not let an open file go")
 def test_an_archive_that_is_put_back_gets_what_was_logged_meanwhile(tmp_path: Path) -> None:
     path, away = tmp_path / "lab.db", tmp_path / "away.db"

@@ -27,6 +27,7 @@ from exptrack import (
     RunNotFoundError,
     RunStatus,
 )
+from exptrack.database.side_files import AnotherWrite
 from exptrack.runs import identity
 from exptrack.tracking import recording
 
@@ -329,3 +330,37 @@ def test_the_generated_archive_is_sound_and_depends_on_its_seed_only(tmp_path: P
             assert archive.runs().where("metrics.loss is null").count() > 0
     assert found[0] == found[1]
     assert statuses["completed"] > statuses["failed"] > statuses["interrupted"] > 0
+
+
+def test_runs_with_and_without_happenings_keep_the_order_of_their_events(archive: Archive) -> None:
+    plain = RecordedRun({"lr": 0.1}, BEGIN, 60, tags=["plain"], metrics={"loss": ([0, 1], [1.0, 0.5])})
+    said = RecordedRun({"lr": 0.2}, BEGIN, 60, tags=[("late", BEGIN + timedelta(seconds=90))], notes=["well"])
+    failed = RecordedRun({"lr": 0.3}, BEGIN, 60, status="failed", reason="no luck", attributes={"a": 1})
+    ids = archive.record_runs([plain, said, plain, failed, plain])
+    kinds = [[event.kind for event in archive.read_events(run_id)] for run_id in ids]
+    ended = ["start", "end"]
+    assert kinds == [ended, ["start", "note", "end", "tag"], ended, ["start", "fail", "end"], ended]
+    assert [[event.seq for event in archive.read_events(run_id)] for run_id in ids] == [
+        list(range(len(found))) for found in kinds
+    ]
+    assert archive.verify().ok
+
+
+def test_a_batch_that_runs_again_refers_to_no_name_of_the_first_time(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, calls = recording._Batch._store, count()
+
+    def store_twice(batch: Any) -> list[str]:
+        run_ids: list[str] = store(batch)
+        if next(calls) == 1:
+            raise AnotherWrite
+        return run_ids
+
+    monkeypatch.setattr(recording, "RUNS_AT_ONCE", 1)
+    monkeypatch.setattr(recording._Batch, "_store", store_twice)
+    records = [RecordedRun({key: 1}, BEGIN, 1, metrics={key: ([0], [1.0])}) for key in ("a", "b", "c")]
+    ids = archive.record_runs(records)
+    logged = [[metric.name for metric in archive.show_run(run_id).metrics] for run_id in ids]
+    assert logged == [["a"], ["b"], ["c"]]
+    assert archive.verify().ok

@@ -25,6 +25,7 @@ FOR_DEVELOPERS = frozenset(["bench", "docs", "test"])
 _NEED = r"([\w.-]+)(?:[^;]*;.*\bextra == ['\"]([\w-]+)['\"])?"
 
 
+@shown
 class InstalledPackage(NamedTuple):
     """A package that exptrack uses, its version if it is installed, and the extra that installs it, or ""."""
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from exptrack.database.failures import SQLITE_FAILURE
 from exptrack.database.filesystem import ADVICE, find_file_system, find_network
+from exptrack.shown import shown
 
 PREFIX = ".exptrack-doctor-"
 TRIAL_S = 20.0
@@ -38,6 +39,7 @@ else:
 """
 
 
+@shown
 class FolderCheck(NamedTuple):
     """What was tried out, whether it works, and what was found or is to be done."""
 

@@ -150,7 +150,7 @@ def ls(
             return
         names = choose_metrics(archive, found, system=system)
         ordered = {head: [values[head] for _run, values in valued] for head in heads}
-        nans = archive.nan_steps(found) if found else {}
+        nans = archive.nan_steps(query) if found else {}  # by the query: a run may have been deleted meanwhile
         print_runs(out, found, nans, metrics=names, ordered=ordered, ids=ids)
 
 

@@ -50,6 +50,7 @@ CACHE_BYTES = 16_384_000  # of the file that each SQLite connection keeps in mem
 FOLDS = 5  # attempts of processes that leave at once
 PROOF_S = 2.0
 SECTION, READING = "section", "reading"
+NEXT = "next"
 
 
 class OpenedFile(Placed):
@@ -90,7 +91,7 @@ class OpenedFile(Placed):
         self._patience = Patience()
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._left: list[Left] = []  # by threads that have ended; to be closed
-        self._given_up: list[Handle] = []  # each is that of the next thread which has none
+        self._given_up: dict[str, Handle] = {}  # at `NEXT`, that of the next thread which has none
         self._lock = threading.Lock()
         self.journal_guard = threading.RLock()  # while the journal of this connection is made or deleted
         self._hold: Hold | None = None
@@ -224,10 +225,8 @@ class OpenedFile(Placed):
         """Return this thread's handle. If it has none, it gets one that was given up, or else a new one."""
         handle: Handle | None = getattr(self._local, "handle", None)
         if handle is None:
-            try:
-                handle = self._given_up.pop()
-            except IndexError:
-                handle = self._new_handle()
+            # Not by an exception: an interrupt where one is handled can keep what the frame holds for ever.
+            handle = self._given_up.pop(NEXT, None) or self._new_handle()
             self._local.handle = handle
         return handle
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from exptrack.database.frozen import look_at
+from exptrack.database.opened_file import NEXT
 from exptrack.database.side_files import SideFiles
 from exptrack.database.statements import DATA_VERSION
 
@@ -67,7 +68,9 @@ class Upkeep(SideFiles):
         handle = self._own_handle()
         handle.used_at = time.monotonic()
         del self._local.handle
-        self._given_up.append(handle)
+        self._given_up[NEXT] = (
+            handle  # one that is there is dropped, and closed like that of a thread that ended
+        )
 
     @contextmanager
     def apart(self) -> Iterator[sqlite3.Connection]:

@@ -78,7 +78,13 @@ def test_runs_that_come_change_and_go_are_told(lab: tuple[Archive, PageServer]) 
 
 def test_points_of_watched_runs_are_told(lab: tuple[Archive, PageServer]) -> None:
     archive, server = lab
+    news = Stream(server)
+    news.read("version")
     watched, other = archive.start_run(), archive.start_run()
+    added: list[int] = []
+    while len(added) < 2:  # so that the starts are no news any more
+        added += news.read("runs")[1]["added"]
+    news.close()
     stream = Stream(server, f"?points={watched.run_id}&points=none")
     stream.read("version")
     other.log({"loss": 1.0})

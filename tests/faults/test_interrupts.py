@@ -34,7 +34,7 @@ def sweep(archive: Archive, call: Callable[[int], object], step: int = 1) -> int
     The archive is open in this thread before. An interrupt at the very moment of opening leaves a connection to
     the collector, which closes it; newer Pythons warn of that.
     """
-    archive.list_runs()
+    archive._connection.value("SELECT 1")
     for turn in count():
         if not interrupt_at(turn * step, lambda number=turn: call(number)):  # type: ignore[misc]
             return turn

@@ -18,6 +18,19 @@ CHECKED = frozenset(
 )
 
 
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(PACKAGE)
+
+
+def _is_finalizing(frame: FrameType | None) -> bool:
+    """Whether the collector has called this, for an object of any test: an exception there reaches nobody."""
+    while frame is not None and _is_ours(frame):
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def interrupt_at(place: int, call: Callable[[], Any]) -> bool:
     """Run `call`, interrupted at its k-th place inside exptrack; return whether it has that many places.
 
@@ -27,7 +40,7 @@ def interrupt_at(place: int, call: Callable[[], Any]) -> bool:
     raised = False
 
     def trace(frame: FrameType, _event: str, _argument: object) -> Any:
-        if not frame.f_code.co_filename.startswith(PACKAGE):
+        if not _is_ours(frame) or _is_finalizing(frame):
             return None
         code, checked = frame.f_code.co_code, False
 
